@@ -1,0 +1,21 @@
+"""hpsearch: a hyperparameter search service that runs the seven-step recipe."""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from hpsearch.client import Client
+
+__all__ = ["Client", "__version__", "training"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that `hpsearch --help` loads no HTTP library and a server no torch.
+    import importlib
+
+    if name == "Client":
+        return importlib.import_module("hpsearch.client").Client
+    if name == "training":
+        return importlib.import_module("hpsearch.training")
+    raise AttributeError(f"module 'hpsearch' has no attribute {name!r}")

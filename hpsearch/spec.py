@@ -1,0 +1,372 @@
+"""What a study asks for: the study file as a record, checked against the vocabulary.
+
+Every error is one sentence with a JSON pointer; `studyfile` turns pointers into lines and columns.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from hpsearch.errors import InvalidInput, Problem, nearest, unknown
+from hpsearch.records import Record, digest_of
+from hpsearch.space import Axis, Params, ParamValue, grid_size
+from hpsearch.vocabulary import (
+    DATASETS,
+    METHODS,
+    METRICS,
+    MODELS,
+    Knob,
+    check_value,
+    hyperparameters,
+    knobs_of,
+)
+
+MAX_TRIALS = 1_000_000
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+
+
+class NamedTask(Record):
+    """A data set and a model by name."""
+
+    kind: Literal["named"] = "named"
+    dataset: str
+    model: str
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+
+    @field_validator("dataset")
+    @classmethod
+    def _known_dataset(cls, name: str) -> str:
+        if name not in DATASETS:
+            raise ValueError(unknown("data set", name, DATASETS))
+        return name
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, name: str) -> str:
+        if name not in MODELS:
+            near = nearest(name, MODELS)
+            also = f"did you mean {near!r}?" if near else "mlp, cnn or a torchvision classification model"
+            raise ValueError(f"unknown model {name!r}; {also}")
+        return name
+
+
+class FileTask(Record):
+    """A `Task` subclass in a file beside the study file. `sha256` binds the study to the file's contents.
+
+    `knobs` and `metric` are the class's own, read from its source without importing it.
+    """
+
+    kind: Literal["file"] = "file"
+    file: str
+    class_name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    knobs: dict[str, Knob] = {}
+    metric: str | None = None
+
+    @field_validator("file")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        path = PurePosixPath(name)
+        if path.suffix != ".py" or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
+            raise ValueError(f"task file must be a .py file inside the study's folder, not {name!r}")
+        return name
+
+
+Task = Annotated[NamedTask | FileTask, Field(discriminator="kind")]
+
+
+class Objective(Record):
+    metric: str = Field(default="val_accuracy", pattern=r"^[A-Za-z_][A-Za-z0-9_./-]{0,99}$")
+    direction: Literal["minimize", "maximize"] = "maximize"
+
+    @property
+    def sign(self) -> float:
+        """Multiply a value by this and larger is better."""
+        return 1.0 if self.direction == "maximize" else -1.0
+
+
+class RecipeOptions(Record):
+    """The recipe's own settings; each default is recipe.md's figure."""
+
+    search: Literal["grid", "random"] = "grid"
+    coarse_epochs: float = Field(default=3, gt=0, le=10_000)
+    refine_epochs: float = Field(default=15, gt=0, le=100_000)
+    rounds: int = Field(default=3, ge=1, le=50, description="refined rounds at most (step 7)")
+    replicates: int = Field(default=3, ge=1, le=100, description="seeds of the top points and of `final`")
+    tolerance: float = Field(default=0.0, ge=0, description="gain in validation loss that does not matter")
+
+
+class Resources(Record):
+    gpus: int = Field(default=0, ge=0, le=64)
+    labels: tuple[str, ...] = ()
+    priority: int = Field(default=0, ge=-1000, le=1000)
+
+
+class StudyBudget(Record):
+    """Limits on the whole study, counted where trials are claimed."""
+
+    trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
+    minutes: float | None = Field(default=None, gt=0)
+
+
+class StudySpec(Record):
+    """One search, complete: `POST /studies` takes it, `study.yaml` is it."""
+
+    name: str
+    description: str = Field(default="", max_length=10_000)
+    task: Task
+    method: Literal["recipe", "grid", "random"] = "recipe"
+    recipe: RecipeOptions = RecipeOptions()
+    resources: Resources = Resources()
+    objective: Objective = Objective()
+    space: dict[str, Axis] = {}
+    fixed: Params = {}
+    grid: dict[str, int] = {}
+    budget: StudyBudget = StudyBudget()
+    replicates: int = Field(default=1, ge=1, le=1000, description="seeds per point (grid and random)")
+    max_failures: int = Field(default=0, ge=0, le=100, description="reruns after an exception in user code")
+    seed: int = Field(default=0, ge=0, lt=2**63)
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not NAME.match(name):
+            raise ValueError(
+                f"name {name[:100]!r} must be 1-100 letters, digits, '.', '_' or '-' and start with a letter or digit"
+            )
+        return name
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _known_method(cls, method: Any) -> Any:
+        if isinstance(method, str) and method not in METHODS:
+            raise ValueError(unknown("method", method, METHODS))
+        return method
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        problems = list(self._problems())
+        if problems:
+            raise SpecProblems(problems)
+        return self
+
+    @property
+    def knobs(self) -> dict[str, Knob]:
+        """Every name this study may set."""
+        return knobs_of(self.task.knobs if isinstance(self.task, FileTask) else {})
+
+    def hyperparameters(self, *layers: Params) -> Params:
+        """All knobs' values under `fixed` and then `layers`."""
+        own = self.task.knobs if isinstance(self.task, FileTask) else {}
+        return hyperparameters(own, self.fixed, *layers)
+
+    def points(self) -> int:
+        """How many points grid or random will train, replicates not counted."""
+        if self.method == "grid":
+            return grid_size(self.space, self.grid)
+        return self.budget.trials or 0
+
+    @property
+    def digest(self) -> str:
+        """Tells two specs apart; the description does not count."""
+        return digest_of(self.model_dump(mode="json", exclude={"description"}))
+
+    def _problems(self) -> Iterator[Problem]:
+        yield from self._problems_with_names()
+        yield from self._problems_with_method()
+        yield from self._problems_with_objective()
+
+    def _problems_with_names(self) -> Iterator[Problem]:
+        knobs = self.knobs
+        for name, value in self.fixed.items():
+            try:
+                check_value(name, value, knobs)
+            except ValueError as error:
+                yield Problem(f"/fixed/{name}", str(error))
+        for name, axis in self.space.items():
+            if name not in knobs:
+                yield Problem(f"/space/{name}", unknown("hyperparameter", name, knobs))
+                continue
+            detail = _axis_problem(name, axis, knobs)
+            if detail is not None:
+                yield Problem(f"/space/{name}", detail)
+            if name in self.fixed and self.method != "recipe":
+                yield Problem(f"/fixed/{name}", f"{name} stands under both space and fixed; remove one")
+        for name in self.grid:
+            if name not in self.space:
+                yield Problem(
+                    f"/grid/{name}",
+                    unknown("axis", name, self.space) if self.space else f"{name} is not under space",
+                )
+
+    def _problems_with_method(self) -> Iterator[Problem]:
+        if self.method == "recipe":
+            for name in ("epochs", "schedule"):
+                if name in self.space:
+                    yield Problem(f"/space/{name}", f"the recipe sets {name} itself; remove it from space")
+            return
+        if not self.space:
+            yield Problem("/space", f"space is empty; a {self.method} study needs at least one axis")
+            return
+        if self.method == "random":
+            if self.budget.trials is None:
+                yield Problem("/budget/trials", "a random study needs budget.trials: how many points to draw")
+            return
+        yield from self._problems_with_grid()
+
+    def _problems_with_grid(self) -> Iterator[Problem]:
+        sized = True
+        for name, axis in self.space.items():
+            count = self.grid.get(name)
+            if count is None and axis.choices is None and axis.step is None:
+                yield Problem(
+                    f"/grid/{name}", f"axis {name} needs a number of grid points: `grid: {{{name}: 4}}`"
+                )
+                sized = False
+            elif count is not None and (axis.choices is not None or axis.step is not None):
+                yield Problem(
+                    f"/grid/{name}", f"axis {name} already lists its points; remove {name} from grid"
+                )
+                sized = False
+            elif count is not None and count < 1:
+                yield Problem(f"/grid/{name}", f"axis {name} needs at least 1 point, not {count}")
+                sized = False
+        if sized and grid_size(self.space, self.grid) * self.replicates > MAX_TRIALS:
+            size = grid_size(self.space, self.grid) * self.replicates
+            yield Problem(
+                "/grid",
+                f"the grid has {size:,} trials; at most {MAX_TRIALS:,} are allowed, use fewer points or method: random",
+            )
+
+    def _problems_with_objective(self) -> Iterator[Problem]:
+        known = objective_metrics(self.task)
+        if known is not None and self.objective.metric not in known:
+            yield Problem("/objective/metric", unknown("metric", self.objective.metric, known))
+
+
+class SpecProblems(ValueError):
+    """Several problems found at once, carried through pydantic."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(p.detail for p in problems))
+        self.problems = problems
+
+
+def objective_metrics(task: NamedTask | FileTask) -> set[str] | None:
+    """Metrics that a task reports, or None where only its code knows."""
+    if isinstance(task, FileTask):
+        if task.metric not in METRICS:
+            return None
+        name = task.metric
+    else:
+        name = task.metric
+    return {f"{split}_{what}" for split in ("val", "train") for what in ("loss", name)}
+
+
+def _axis_problem(name: str, axis: Axis, knobs: dict[str, Knob]) -> str | None:
+    try:
+        for value in axis.choices if axis.choices is not None else axis.bounds:
+            check_value(name, value, knobs)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def parse_spec(raw: Any) -> StudySpec:
+    """A StudySpec from JSON-like data. Raises InvalidInput with every problem and its pointer."""
+    try:
+        return StudySpec.model_validate(_with_int_axes(raw))
+    except ValidationError as error:
+        problems = list(problems_of(error, StudySpec))
+        raise InvalidInput(problems[0].detail, problems=problems) from None
+
+
+def _with_int_axes(raw: Any) -> Any:
+    """A range of a whole-number hyperparameter is an int axis without saying so."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("space"), dict):
+        return raw
+    knobs = knobs_of({})
+    space = {}
+    for name, axis in raw["space"].items():
+        knob = knobs.get(name) if isinstance(name, str) else None
+        if (
+            isinstance(axis, dict)
+            and "type" not in axis
+            and "choices" not in axis
+            and knob
+            and knob.axis.type == "int"
+        ):
+            axis = {**axis, "type": "int"}
+        space[name] = axis
+    return {**raw, "space": space}
+
+
+def problems_of(error: ValidationError, model: type[Record]) -> Iterator[Problem]:
+    """pydantic's errors as pointers and single sentences, unknown keys with the nearest valid name."""
+    for item in error.errors(include_url=False):
+        inner = item.get("ctx", {}).get("error")
+        if isinstance(inner, SpecProblems):
+            yield from inner.problems
+            continue
+        location = [str(part) for part in item["loc"] if part not in ("named", "file", "tagged-union")]
+        pointer = "".join(f"/{part}" for part in location)
+        yield Problem(pointer, _sentence(item, location, model))
+
+
+def _sentence(item: Any, location: list[str], model: type[Record]) -> str:
+    where = ".".join(location) or "the document"
+    if item["type"] == "extra_forbidden":
+        return unknown("key", location[-1], _keys_at(model, location[:-1]) or ["(none)"])
+    if item["type"] == "missing":
+        return f"{where} is missing"
+    if item["type"] == "value_error":
+        message = str(item["ctx"]["error"])
+        return message if location == [] or location[-1] in message.split(" ")[0:3] else f"{where}: {message}"
+    shown = repr(item["input"])
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    return f"{where}: {item['msg'][0].lower()}{item['msg'][1:]}, not {shown}"
+
+
+def _keys_at(model: type[Any], location: list[str]) -> list[str]:
+    """The field names valid at a place in the document; empty where any key is allowed."""
+    current: Any = model
+    for part in location:
+        fields = getattr(current, "model_fields", None)
+        if not fields or part not in fields:
+            nested = {"task": NamedTask, "space": Axis}
+            current = next((nested[p] for p in location if p in nested), None)
+            break
+        annotation = fields[part].annotation
+        current = (
+            annotation
+            if hasattr(annotation, "model_fields")
+            else {"task": NamedTask, "space": Axis}.get(part)
+        )
+    return list(getattr(current, "model_fields", {}))
+
+
+def changed_keys(old: StudySpec, new: StudySpec) -> list[str]:
+    """Dotted names of what differs, for the 409 that refuses the same name with another spec."""
+    return sorted(
+        _changed(
+            old.model_dump(mode="json", exclude={"description"}),
+            new.model_dump(mode="json", exclude={"description"}),
+        )
+    )
+
+
+def _changed(old: Any, new: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in old.keys() | new.keys():
+            if old.get(key) != new.get(key):
+                yield from _changed(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix
+
+
+def finite(value: ParamValue) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)

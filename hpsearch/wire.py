@@ -1,0 +1,262 @@
+"""Bodies of the REST API that are not records: what is sent, and the pages and answers around records."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from hpsearch.records import (
+    Best,
+    Budget,
+    Checkpoint,
+    Event,
+    Number,
+    Outcome,
+    Program,
+    Record,
+    RunId,
+    Series,
+    Slot,
+    Stage,
+    Study,
+    Token,
+    Trial,
+    TrialId,
+    Worker,
+    WorkerId,
+)
+from hpsearch.space import Params
+from hpsearch.spec import Objective, Task
+
+MAX_POINTS = 10_000  # metric points in one report
+MAX_PACK = 64  # leases in one pack
+LOG_BYTES = 65_536  # of a run's output that are kept
+
+
+# --- what a worker's child is given --------------------------------------------------------------
+
+
+class Assignment(Record):
+    """All that training needs to know of a trial. `seed` is the study's; replicate and seed give all chance."""
+
+    task: Task
+    fixed: Params = {}
+    params: Params = {}
+    program: Program
+    replicate: int = 0
+    budget: Budget | None = None
+    objective: Objective = Objective()
+    seed: int = 0
+
+
+class Lease(Record):
+    """A run handed to a worker. `run_id` is the fencing token of every write about it.
+
+    `start`: a checkpoint that training may continue from, of this trial's earlier run or of the trial it
+    continues. `keep_last`: upload the last checkpoint at the end, another trial may continue from it.
+    """
+
+    run_id: RunId
+    study: str
+    trial_id: TrialId
+    number: int
+    epoch: int
+    assignment: Assignment
+    start: Checkpoint | None = None
+    keep_last: bool = False
+    lease_seconds: float
+
+
+# --- workers -------------------------------------------------------------------------------------
+
+
+class RegisterWorker(Record):
+    """A worker says what it is. The same `name` again is a new incarnation: older leases end at once."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    host: str = Field(max_length=255)
+    version: str = Field(max_length=50)
+    slots: tuple[Slot, ...] = Field(min_length=1, max_length=256)
+    labels: tuple[str, ...] = Field(default=(), max_length=64)
+
+
+class HeartbeatRequest(Record):
+    """Renews the leases of `runs`, all that the worker believes it holds."""
+
+    runs: tuple[RunId, ...] = Field(default=(), max_length=4096)
+
+
+class HeartbeatResponse(Record):
+    """`lost`: leases that are over, kill them at once. `stop`: end these and release or cancel them."""
+
+    lost: tuple[RunId, ...] = ()
+    stop: tuple[RunId, ...] = ()
+    drain: bool = False
+
+
+class LeaseRequest(Record):
+    """Asks for a pack for one slot. `request_id` makes a retry return the same leases."""
+
+    worker_id: WorkerId
+    request_id: str = Field(min_length=8, max_length=64)
+    slot: int = Field(default=0, ge=0, lt=256)
+    max_trials: int = Field(default=16, ge=1, le=MAX_PACK)
+    wait_seconds: float = Field(default=20.0, ge=0, le=60)
+
+
+class LeaseResponse(Record):
+    leases: tuple[Lease, ...]
+
+
+class RunReport(Record):
+    """What a worker says of one run: a stretch of its curves, its log's tail, and at the end its outcome.
+
+    `seq` numbers a run's reports from 0; the same number again is stored once.
+    """
+
+    run_id: RunId
+    seq: int = Field(ge=0)
+    series: Series = {}
+    log: str = Field(default="", max_length=LOG_BYTES)
+    outcome: Outcome | None = None
+
+
+class ReportRequest(Record):
+    worker_id: WorkerId
+    reports: tuple[RunReport, ...] = Field(min_length=1, max_length=256)
+
+
+class ReportResult(Record):
+    run_id: RunId
+    status: Literal["ok", "lease_lost"]
+    detail: str = ""
+
+
+class ReportResponse(Record):
+    results: tuple[ReportResult, ...]
+
+
+# --- studies and trials --------------------------------------------------------------------------
+
+
+class StudyPage(Record):
+    studies: tuple[Study, ...]
+    total: int
+    next_page_token: str | None = None
+
+
+class TrialPage(Record):
+    trials: tuple[Trial, ...]
+    total: int
+    next_page_token: str | None = None
+
+
+class StageList(Record):
+    stages: tuple[Stage, ...]
+
+
+class BestList(Record):
+    """At most n winners' rows; empty until a trial has a value."""
+
+    best: tuple[Best, ...]
+
+
+class WorkerList(Record):
+    workers: tuple[Worker, ...]
+
+
+class TokenList(Record):
+    tokens: tuple[Token, ...]
+
+
+class EventList(Record):
+    events: tuple[Event, ...]
+
+
+class Preview(Record):
+    """The exact points of a plain study (at most `shown` of `points`), and what the whole would cost.
+
+    For a recipe, whose later points depend on results, `points` lists the axes' start values and `trials`
+    and `epochs` are the most it can use.
+    """
+
+    method: str
+    trials: int
+    points: tuple[Params, ...]
+    shown: int
+    epochs: float
+    steps: int | None
+    text: str
+
+
+class Curve(Record):
+    trial_id: TrialId
+    number: int
+    state: str
+    value: Number | None
+    params: Params
+    series: Series
+
+
+class CurveList(Record):
+    """`shown` of `total` trials; each curve smoothed, then thinned to at most `points` points."""
+
+    metric: str
+    curves: tuple[Curve, ...]
+    shown: int
+    total: int
+
+
+class RunLog(Record):
+    run_id: RunId
+    text: str
+
+
+class StudyPatch(Record):
+    """What can change while a study runs."""
+
+    description: str | None = Field(default=None, max_length=10_000)
+    priority: int | None = Field(default=None, ge=-1000, le=1000)
+
+
+class CreateToken(Record):
+    name: str = Field(min_length=1, max_length=100)
+    scope: Literal["admin", "user", "worker", "viewer"]
+    expires_in_seconds: float | None = Field(default=None, gt=0, le=10 * 366 * 86_400)
+
+
+class TokenCreated(Record):
+    """The only time the secret is shown."""
+
+    token: Token
+    secret: str
+
+
+class Health(Record):
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, str] = {}
+
+
+class Version(Record):
+    version: str
+    api: Literal["v1"] = "v1"
+
+
+class ProblemItem(Record):
+    pointer: str
+    detail: str
+
+
+class ProblemDetails(Record):
+    """RFC 9457 problem; `code` is stable, `errors` points into the request, `hint` says what next."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: tuple[ProblemItem, ...] = ()
+    hint: str | None = None
+    request_id: str = ""
+
+
+ExportRow = Annotated[dict[str, Any], Field()]
