@@ -3,7 +3,6 @@
 Every error is one sentence with a JSON pointer; `studyfile` turns pointers into lines and columns.
 """
 
-import math
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -13,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from hpsearch.errors import InvalidInput, Problem, nearest, unknown
 from hpsearch.records import Record, digest_of
-from hpsearch.space import Axis, Params, ParamValue, grid_size
+from hpsearch.space import Axis, Params, grid_size
 from hpsearch.vocabulary import (
     DATASETS,
     METHODS,
@@ -289,19 +288,13 @@ def _with_int_axes(raw: Any) -> Any:
     """A range of a whole-number hyperparameter is an int axis without saying so."""
     if not isinstance(raw, dict) or not isinstance(raw.get("space"), dict):
         return raw
-    knobs = knobs_of({})
-    space = {}
-    for name, axis in raw["space"].items():
-        knob = knobs.get(name) if isinstance(name, str) else None
-        if (
-            isinstance(axis, dict)
-            and "type" not in axis
-            and "choices" not in axis
-            and knob
-            and knob.axis.type == "int"
-        ):
-            axis = {**axis, "type": "int"}
-        space[name] = axis
+    whole = {name for name, knob in knobs_of({}).items() if knob.axis.type == "int"}
+    space = {
+        name: {"type": "int", **axis}
+        if name in whole and isinstance(axis, dict) and "choices" not in axis
+        else axis
+        for name, axis in raw["space"].items()
+    }
     return {**raw, "space": space}
 
 
@@ -366,7 +359,3 @@ def _changed(old: Any, new: Any, prefix: str = "") -> Iterator[str]:
                 yield from _changed(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else key)
     else:
         yield prefix
-
-
-def finite(value: ParamValue) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)

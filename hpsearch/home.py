@@ -1,0 +1,110 @@
+"""The home directory: where a server on this machine keeps what it knows, and how others find it.
+
+`$HPSEARCH_HOME`, by default `.hpsearch/` in the current folder.
+"""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpsearch.errors import HpsearchError
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """A server that runs on this home."""
+
+    url: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths inside one home, and the files by which its server is found."""
+
+    path: Path
+
+    @classmethod
+    def locate(cls, path: Path | None = None) -> "Home":
+        """The given path, else `$HPSEARCH_HOME`, else `.hpsearch` here; made absolute, not yet created."""
+        chosen = path or Path(os.environ.get("HPSEARCH_HOME") or ".hpsearch")
+        return cls(chosen.expanduser().absolute())
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.path / 'hpsearch.db'}"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def reports(self) -> Path:
+        return self.path / "reports"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def data(self) -> Path:
+        """Where this machine's workers keep data sets."""
+        return self.path / "data"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one server of this home while it runs."""
+        return self.path / "server.lock"
+
+    @property
+    def token_file(self) -> Path:
+        return self.path / "token"
+
+    @property
+    def address_file(self) -> Path:
+        return self.path / "server.json"
+
+    def create(self) -> "Home":
+        """Make the directory (0700). Raises HpsearchError where that is impossible."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise HpsearchError(
+                f"can't make the home directory {self.path}: {error.strerror}",
+                hint="choose another with HPSEARCH_HOME or --home",
+            ) from None
+        return self
+
+    def read_token(self) -> str | None:
+        """The local admin token, or None where no server has made one."""
+        try:
+            return self.token_file.read_text().strip() or None
+        except OSError:
+            return None
+
+    def write_token(self, secret: str) -> None:
+        """Keep the token readable by its owner only (0600); the file appears whole or not at all."""
+        self._write_private(self.token_file, secret + "\n")
+
+    def read_address(self) -> ServerAddress | None:
+        """Where this home's server listens, or None. A killed server leaves the file: ask before trusting."""
+        try:
+            raw = json.loads(self.address_file.read_text())
+            return ServerAddress(url=str(raw["url"]), pid=int(raw["pid"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write_address(self, address: ServerAddress) -> None:
+        self._write_private(self.address_file, json.dumps({"url": address.url, "pid": address.pid}) + "\n")
+
+    def forget_address(self) -> None:
+        self.address_file.unlink(missing_ok=True)
+
+    def _write_private(self, path: Path, text: str) -> None:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        temporary.replace(path)
