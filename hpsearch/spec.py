@@ -4,7 +4,7 @@ Every error is one sentence with a JSON pointer; `studyfile` turns pointers into
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
@@ -129,6 +129,11 @@ class StudySpec(Record):
     replicates: int = Field(default=1, ge=1, le=1000, description="seeds per point (grid and random)")
     max_failures: int = Field(default=0, ge=0, le=100, description="reruns after an exception in user code")
     seed: int = Field(default=0, ge=0, lt=2**63)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _int_axes(cls, raw: Any) -> Any:
+        return _with_int_axes(raw)
 
     @field_validator("name")
     @classmethod
@@ -278,7 +283,7 @@ def _axis_problem(name: str, axis: Axis, knobs: dict[str, Knob]) -> str | None:
 def parse_spec(raw: Any) -> StudySpec:
     """A StudySpec from JSON-like data. Raises InvalidInput with every problem and its pointer."""
     try:
-        return StudySpec.model_validate(_with_int_axes(raw))
+        return StudySpec.model_validate(raw)
     except ValidationError as error:
         problems = list(problems_of(error, StudySpec))
         raise InvalidInput(problems[0].detail, problems=problems) from None
@@ -300,7 +305,12 @@ def _with_int_axes(raw: Any) -> Any:
 
 def problems_of(error: ValidationError, model: type[Record]) -> Iterator[Problem]:
     """pydantic's errors as pointers and single sentences, unknown keys with the nearest valid name."""
-    for item in error.errors(include_url=False):
+    return describe(error.errors(include_url=False), model)
+
+
+def describe(items: Iterable[Any], model: type[Any] | None) -> Iterator[Problem]:
+    """The same of pydantic's error items; `model` is where valid names are looked up, if it is known."""
+    for item in items:
         inner = item.get("ctx", {}).get("error")
         if isinstance(inner, SpecProblems):
             yield from inner.problems
@@ -310,7 +320,7 @@ def problems_of(error: ValidationError, model: type[Record]) -> Iterator[Problem
         yield Problem(pointer, _sentence(item, location, model))
 
 
-def _sentence(item: Any, location: list[str], model: type[Record]) -> str:
+def _sentence(item: Any, location: list[str], model: type[Any] | None) -> str:
     where = ".".join(location) or "the document"
     if item["type"] == "extra_forbidden":
         return unknown("key", location[-1], _keys_at(model, location[:-1]) or ["(none)"])
@@ -324,7 +334,7 @@ def _sentence(item: Any, location: list[str], model: type[Record]) -> str:
     return f"{where}: {item['msg'][0].lower()}{item['msg'][1:]}, not {shown}"
 
 
-def _keys_at(model: type[Any], location: list[str]) -> list[str]:
+def _keys_at(model: type[Any] | None, location: list[str]) -> list[str]:
     """The field names valid at a place in the document; empty where any key is allowed."""
     current: Any = model
     for part in location:
