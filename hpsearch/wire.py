@@ -9,6 +9,7 @@ from hpsearch.records import (
     Budget,
     Checkpoint,
     Event,
+    FailureReason,
     Number,
     Outcome,
     Program,
@@ -123,6 +124,30 @@ class RunReport(Record):
 class ReportRequest(Record):
     worker_id: WorkerId
     reports: tuple[RunReport, ...] = Field(min_length=1, max_length=256)
+
+
+class RunMetrics(Record):
+    """A stretch of one run's curves. `seq` numbers all that is said of a run, as in `RunReport`."""
+
+    seq: int = Field(ge=0)
+    series: Series
+
+
+class RunLogs(Record):
+    seq: int = Field(ge=0)
+    log: str = Field(max_length=LOG_BYTES)
+
+
+class RunFinish(Record):
+    """How one run ended; the state is in the path."""
+
+    seq: int = Field(ge=0)
+    reason: FailureReason | None = None
+    message: str = Field(default="", max_length=LOG_BYTES)
+    value: Number | None = None
+    metrics: dict[str, Number] = {}
+    measurements: dict[str, Number | list[Number]] = {}
+    steps: int = Field(default=0, ge=0)
 
 
 class ReportResult(Record):
