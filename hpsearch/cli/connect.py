@@ -1,0 +1,91 @@
+"""Which server a command talks to: the one named, else the home's; where none runs, one of its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from hpsearch.cli import settings
+from hpsearch.errors import HpsearchError, ServerUnreachable
+from hpsearch.home import Home, ServerAddress
+
+if TYPE_CHECKING:
+    from hpsearch.client import Client
+
+STOP_SECONDS = 10.0
+
+
+@contextmanager
+def connected(server: str | None, token: str | None, home: Path | None) -> Iterator["Client"]:
+    """A client of the chosen server. Starts the home's server for the time of the block where none runs.
+
+    Raises ServerUnreachable where the named server doesn't answer.
+    """
+    from hpsearch.cli.processes import start_server, wait_for_server
+
+    chosen = settings.resolve({"server": server, "token": token, "home": home})
+    place = locate(chosen)
+    url = chosen["server"].text
+    if url is not None:
+        yield named_client(url, chosen["token"].text, place)
+        return
+    address = running(place)
+    if address is not None:
+        yield home_client(place, address)
+        return
+    companion = start_server(place.create(), chosen["database_url"].text)
+    try:
+        yield home_client(place, wait_for_server(companion, place))
+    finally:
+        companion.stop(grace_seconds=STOP_SECONDS)
+
+
+def locate(chosen: dict[str, settings.Setting]) -> Home:
+    """The home that the settings name."""
+    return Home.locate(Path(chosen["home"].text or ".hpsearch"))
+
+
+def running(home: Home) -> ServerAddress | None:
+    """The server that runs on this home, or None. It is asked without the token: the port may be another's."""
+    from hpsearch.client import Client
+
+    address = home.read_address()
+    if address is None:
+        return None
+    try:
+        Client(address.url, None).version()
+    except HpsearchError:
+        return None
+    return address
+
+
+def home_client(home: Home, address: ServerAddress) -> "Client":
+    """A client of the home's own server, with the token that lies beside it."""
+    from hpsearch.client import Client
+
+    return Client(address.url, home.read_token())
+
+
+def named_client(url: str, token: str | None, home: Home) -> "Client":
+    """A client of a server by URL. The home's token is used only where that URL is the home's own server."""
+    from hpsearch.client import Client
+
+    address = home.read_address()
+    own = address is not None and _same(address.url, url)
+    client = Client(url, token or (home.read_token() if own else None))
+    try:
+        client.version()
+    except ServerUnreachable as error:
+        raise ServerUnreachable(
+            f"no server answers at {url}",
+            hint=error.hint or "check the address, or start one with `hpsearch serve`",
+        ) from None
+    return client
+
+
+def _same(one: str, other: str) -> bool:
+    first, second = urlsplit(one), urlsplit(other)
+    local = {"localhost", "127.0.0.1", "::1"}
+    same_host = first.hostname == second.hostname or {first.hostname, second.hostname} <= local
+    return same_host and first.port == second.port

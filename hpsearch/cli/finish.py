@@ -1,0 +1,94 @@
+"""The end of a run: the report is written, the answer printed, a failed gate told with its remedy."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from hpsearch.cli import show
+from hpsearch.errors import GateFailed, HpsearchError
+from hpsearch.home import Home
+from hpsearch.records import Best, Stage, StageState, Study, StudyState
+from hpsearch.study_report import CURVES, report
+
+if TYPE_CHECKING:
+    from hpsearch.client import StudyHandle
+
+BEST = 10
+
+
+def tell(handle: "StudyHandle", study: Study, home: Home, *, json: bool) -> None:
+    """Write the report, print the result. Raises GateFailed or HpsearchError where the study has no answer."""
+    stages = handle.stages()
+    best = handle.best(BEST)
+    path = home.reports / f"{study.name}.html"
+    write_report(handle, study, stages, best, path)
+    if json:
+        show.document(
+            {
+                "study": study,
+                "stages": stages,
+                "best": best[0] if best else None,
+                "trials": sum(study.trial_counts.values()),
+                "report": str(path),
+            }
+        )
+    else:
+        answer(study, best)
+        show.output().print(Text(f"report: {path}"), soft_wrap=True)
+    raise_unless_completed(study, stages)
+
+
+def write_report(
+    handle: "StudyHandle", study: Study, stages: list[Stage], best: list[Best], path: Path
+) -> None:
+    """The study's HTML report at `path`, whole or not at all."""
+    curves = {metric: handle.curves(metric=metric, points=200, top=400) for metric in CURVES}
+    text = report(study, stages, handle.trials(), curves, best)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise HpsearchError(f"can't write the report {path}: {error.strerror}") from None
+
+
+def answer(study: Study, best: list[Best]) -> None:
+    """The winner: value with its uncertainty, params, test metrics and what ties with it."""
+    console = show.output()
+    if not best:
+        console.print(Text(f"{study.name}: no trial has a value"))
+        return
+    winner = best[0]
+    error = "" if winner.standard_error is None else f" ± {show.number(winner.standard_error)}"
+    seeds = f" ({winner.replicates} seeds)" if winner.replicates > 1 else ""
+    head = f"{study.objective_metric} {show.number(winner.value)}{error}{seeds}"
+    console.print(Text.assemble((f"best of {study.name}: ", "bold"), (head, "bold green")), soft_wrap=True)
+    for name, value in winner.params.items():
+        console.print(Text(f"  {name}  {show.params_text({name: value}).partition('=')[2]}"))
+    for name, value in winner.metrics.items():
+        if name.startswith("test_"):
+            console.print(Text(f"  {name}  {show.number(value)}", style="dim"))
+    for tie in winner.ties:
+        text = f"  within its noise: trial {tie.trial_id}, {show.number(tie.value)}, {show.params_text(tie.params)}"
+        console.print(Text(text, style="dim"), soft_wrap=True)
+
+
+def raise_unless_completed(study: Study, stages: list[Stage]) -> None:
+    """Raises GateFailed with the verdict and its remedy, or HpsearchError with the reason."""
+    if study.state in (StudyState.COMPLETED, StudyState.STOPPED):
+        return
+    if study.state is StudyState.CANCELLED:
+        raise HpsearchError(
+            f"{study.name} was cancelled",
+            hint="run it under another --name, or delete it with `hpsearch study delete`",
+        )
+    failed = next((stage for stage in reversed(stages) if stage.state is StageState.FAILED), None)
+    if failed is None or failed.verdict is None:
+        reason = study.reason or "no reason was given"
+        raise HpsearchError(
+            f"{study.name} failed: {reason}", hint=f"try again with `hpsearch study retry {study.name}`"
+        )
+    hint = failed.verdict.remedy.text if failed.verdict.remedy is not None else None
+    raise GateFailed(f"{show.title(failed).strip()}: {failed.verdict.text}", hint=hint)

@@ -1,0 +1,39 @@
+"""`hpsearch serve`: the server."""
+
+from typing import Annotated
+
+import typer
+
+from hpsearch.cli.options import DatabaseUrl, HomeDir, Parent
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one [default: 8000].")
+    ] = None,
+    home: HomeDir = None,
+    database_url: DatabaseUrl = None,
+    parent: Parent = None,
+) -> None:
+    """Run a server: it plans studies and hands their trials to workers."""
+    import importlib
+
+    from hpsearch.cli.connect import locate
+    from hpsearch.cli.settings import resolve
+    from hpsearch.worker.lifeline import die_with_parent
+
+    if parent is not None:
+        die_with_parent(parent)
+    chosen = resolve({"host": host, "port": port, "home": home, "database_url": database_url})
+    # By name: nothing in hpsearch imports api, so that a child which trains user code never can.
+    server = importlib.import_module("api.server")
+    settings = importlib.import_module("api.settings")
+    server.serve(
+        settings.Settings(
+            host=chosen["host"].text,
+            port=chosen["port"].number,
+            home=locate(chosen).create(),
+            database_url=chosen["database_url"].text,
+        )
+    )
