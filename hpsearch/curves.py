@@ -129,7 +129,7 @@ def _evaluation_features(arrays: Mapping[str, Floats]) -> dict[str, float]:
         window = np.log(np.maximum(late(train), 1e-12))
         found["train_slope"] = theil_sen(window)
         found["train_trend_p"] = mann_kendall(window)
-    if val is not None and len(val):
+    if val is not None and np.isfinite(val).any():
         pairs = (val[1:] + val[:-1]) / 2 if len(val) > 1 else val
         found["evaluations"] = float(len(val))
         found["val_loss_end"] = float(val[-1])

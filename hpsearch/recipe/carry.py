@@ -26,7 +26,7 @@ class Carry(Record):
     spacing: float = 0.25
     epochs: float | None = None
     winner: Params | None = None
-    winner_loss: Number | None = None
+    winner_epochs: float | None = None
     winner_on_edge: bool = False
     ties: tuple[Params, ...] = ()
     verdicts: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from hpsearch.vocabulary import VerdictCode
 def step(history: History, stage: Stage) -> Answer:
     winner = history.carry.winner
     assert winner is not None
-    epochs = history.carry.epochs or history.spec.recipe.refine_epochs
+    epochs = history.carry.winner_epochs
     trials = [
         trial
         for trial in history.trials

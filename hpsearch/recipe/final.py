@@ -52,7 +52,7 @@ def _plans(history: History) -> tuple[TrialPlan, ...]:
     params = winner
     if history.free("schedule") and history.value("schedule", winner) == "constant":
         params = history.point(**{**winner, "schedule": "cosine"})
-    epochs = history.carry.epochs or history.spec.recipe.refine_epochs
+    epochs = history.carry.winner_epochs
     seeds = history.spec.recipe.replicates
     return tuple(
         history.train(params, epochs=epochs, role="final", program=PROGRAM, replicate=replicate)

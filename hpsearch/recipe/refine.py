@@ -51,8 +51,11 @@ def wanted_points(history: History) -> list[Params]:
 
 
 def _plan(history: History, point: Params, replicate: int = 0) -> TrialPlan:
-    epochs = history.carry.epochs or history.spec.recipe.refine_epochs
-    return history.train(point, epochs=epochs, role="refine", replicate=replicate)
+    return history.train(point, epochs=_epochs(history), role="refine", replicate=replicate)
+
+
+def _epochs(history: History) -> float:
+    return history.carry.epochs or history.spec.recipe.refine_epochs
 
 
 def _close(
@@ -76,7 +79,7 @@ def _close(
     carry = history.carry.model_copy(
         update={
             "winner": point,
-            "winner_loss": loss,
+            "winner_epochs": _epochs(history),
             "winner_on_edge": _on_edge(history, point, results),
             "survivors": tuple(sound[key][0].params for key in [winner, *(k for k in sound if k != winner)]),
             "ties": tuple(p for p in others if key_of(p) != winner),

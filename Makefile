@@ -1,0 +1,41 @@
+# Two commands: `make run` (the main job) and `make test` (every check that CI runs). Both make .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test lint types contracts pytest wheel bench clean
+
+run: .venv/installed
+	$(BIN)/hpsearch run studies/digits_mlp
+
+test: lint types contracts pytest wheel
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[torch,postgres,dev]'
+	touch $@
+
+lint: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/installed
+	$(BIN)/mypy
+
+contracts: .venv/installed
+	$(BIN)/lint-imports
+
+pytest: .venv/installed
+	$(BIN)/pytest -n 2
+
+# The wheel holds the two packages, their templates and migrations, and nothing else.
+wheel: .venv/installed
+	$(BIN)/python tests/wheel_contents.py
+
+# Every figure in the README: ratios beside a floor or a peer, in one run.
+bench: .venv/installed
+	$(BIN)/python benchmarks/trainer.py
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/planning.py
+
+clean:
+	rm -rf .venv .hpsearch build dist
