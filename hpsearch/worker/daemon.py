@@ -1,0 +1,169 @@
+"""The worker daemon: lease, train, report, until it is told to end. Start it with `run(settings)`."""
+
+import enum
+import logging
+import os
+import queue
+import random
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import hpsearch
+from hpsearch.client import Client
+from hpsearch.errors import HpsearchError, ServerUnreachable, Unavailable
+from hpsearch.records import Worker
+from hpsearch.wire import RegisterWorker
+from hpsearch.worker.backoff import Backoff
+from hpsearch.worker.crew import Crew
+from hpsearch.worker.devices import LocalSlot, find_slots, usable_cores, visible_gpus
+from hpsearch.worker.environment import child_environment
+from hpsearch.worker.launcher import make_launcher
+from hpsearch.worker.server import Server
+from hpsearch.worker.settings import WorkerSettings
+from hpsearch.worker.workplace import Workplace, take_workplace
+
+_LAST_WORDS_SECONDS = 3.0  # for the reports of what was killed at the drain's deadline
+_LOOK_SECONDS = 0.05  # while draining, between looks for another order
+
+log = logging.getLogger(__name__)
+
+
+class Order(enum.Enum):
+    """What a worker can be told: end in order; given twice, end now."""
+
+    DRAIN = "drain"
+    SERVER_DRAINS = "server_drains"  # said at each heartbeat: counts once
+
+
+@dataclass(frozen=True)
+class Fail:
+    """What makes the worker useless."""
+
+    error: HpsearchError
+
+
+class Daemon:
+    """One worker. `run` blocks the thread that calls it; `order` may be called from anywhere.
+
+    `order` is safe in a signal handler: SimpleQueue.put is reentrant, an Event's set is not.
+    """
+
+    def __init__(self, settings: WorkerSettings, server: Server, rng: random.Random) -> None:
+        self._settings = settings
+        self._server = server
+        self._rng = rng
+        self._orders: queue.SimpleQueue[Order | Fail] = queue.SimpleQueue()
+
+    def order(self, order: Order) -> None:
+        self._orders.put(order)
+
+    def run(self) -> None:
+        """Work until drained. Raises HpsearchError where this worker can't start or go on."""
+        with take_workplace(self._settings.home, self._settings.name) as workplace:
+            places = self._find_slots()
+            threads = max(place.slot.threads for place in places)
+            launcher = make_launcher(child_environment(os.environ, threads), self._cannot_train)
+            launcher.start()  # imports torch while the worker registers
+            try:
+                worker = self._register(workplace, places)
+                log.info("worker %s has %d slots at %s", worker.name, len(places), self._settings.server)
+                crew = Crew(
+                    self._settings,
+                    workplace,
+                    places,
+                    worker,
+                    self._server,
+                    launcher,
+                    self._rng,
+                    on_drain=lambda: self.order(Order.SERVER_DRAINS),
+                    on_fatal=lambda error: self._orders.put(Fail(error)),
+                )
+                self._work(crew)
+            finally:
+                launcher.close()
+
+    def _find_slots(self) -> tuple[LocalSlot, ...]:
+        settings = self._settings
+        gpus = visible_gpus(os.environ) if settings.device in ("auto", "cuda") else ()
+        return find_slots(settings.device, settings.slots, settings.threads, gpus=gpus, cores=usable_cores())
+
+    def _register(self, workplace: Workplace, places: Sequence[LocalSlot]) -> Worker:
+        """Known to the server, which has a short while to answer. Raises ServerUnreachable."""
+        body = RegisterWorker(
+            name=workplace.name,
+            host=socket.gethostname()[:255],
+            version=hpsearch.__version__,
+            slots=tuple(place.slot for place in places),
+            labels=self._settings.labels,
+        )
+        backoff = Backoff(self._rng)
+        give_up_at = time.monotonic() + self._settings.limits.patience
+        while True:
+            try:
+                return self._server.register_worker(body)
+            except (ServerUnreachable, Unavailable):
+                pause = backoff.next_seconds()
+                if time.monotonic() + pause > give_up_at or self._told_to_end():
+                    raise
+                time.sleep(pause)
+
+    def _told_to_end(self) -> bool:
+        return not self._orders.empty()
+
+    def _work(self, crew: Crew) -> None:
+        crew.start()
+        try:
+            order = self._orders.get()
+            if isinstance(order, Fail):
+                raise order.error
+            log.info("draining: what is trained ends with a checkpoint and goes back to the server")
+            crew.drain()
+            if not self._drained(crew, time.monotonic() + self._settings.limits.drain):
+                crew.kill()
+                crew.idle(_LAST_WORDS_SECONDS)
+        finally:
+            crew.close()
+
+    def _drained(self, crew: Crew, deadline: float) -> bool:
+        """Every lease settled before the deadline and before a second order."""
+        while not crew.idle(_LOOK_SECONDS):
+            if time.monotonic() > deadline or self._second_order():
+                return False
+        return True
+
+    def _second_order(self) -> bool:
+        try:
+            return self._orders.get_nowait() is not Order.SERVER_DRAINS
+        except queue.Empty:
+            return False
+
+    def _cannot_train(self, why: str) -> None:
+        error = HpsearchError(why, hint="install it with: pip install 'hpsearch[torch]'")
+        self._orders.put(Fail(error))
+
+
+def run(settings: WorkerSettings) -> int:
+    """One worker in this process, from the main thread, until SIGTERM, SIGINT or the server drains it.
+
+    Returns the exit code: 0, or 130 after Ctrl-C. A second signal ends it at once. Raises HpsearchError
+    where it can't start or go on, ServerUnreachable where no server answers.
+    """
+    rng = random.Random()  # noqa: S311 - jitter
+    daemon = Daemon(settings, Client(settings.server, settings.token), rng)
+    interrupted = False
+
+    def on_signal(number: int, _frame: object) -> None:
+        nonlocal interrupted
+        interrupted = interrupted or number == signal.SIGINT
+        daemon.order(Order.DRAIN)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        daemon.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 130 if interrupted else 0

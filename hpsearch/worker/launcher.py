@@ -1,0 +1,253 @@
+"""The daemon's side of making children: by the fork server where there is one, else by a new interpreter."""
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from hpsearch.errors import HpsearchError
+from hpsearch.worker.pipe import TO_DAEMON, Channel, ToDaemon
+
+_MOST_DEATHS = 3  # of fork servers in a row that never got ready
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a child ended. `code` is negative for a signal, None where its fork server vanished with it."""
+
+    code: int | None
+
+
+class Child:
+    """A training process: its channel, the file that takes its output, and its end."""
+
+    def __init__(self, channel: Channel[ToDaemon], log: Path, send_signal: Callable[[int], None]) -> None:
+        self.channel = channel
+        self.log = log
+        self.pid: int | None = None  # known once it has started
+        self._send_signal = send_signal
+        self._exit: Exit | None = None
+        self._ended = threading.Event()
+
+    def signal(self, number: int) -> None:
+        """To its whole process group; nothing where it has ended."""
+        if not self._ended.is_set():
+            self._send_signal(number)
+
+    def exit(self, timeout_seconds: float | None = None) -> Exit | None:
+        """How it ended, when neither it nor its group lives any more; None while it still does."""
+        self._ended.wait(timeout_seconds)
+        return self._exit
+
+    def has_ended(self, exit: Exit) -> None:  # noqa: A002
+        """Called by its launcher, once."""
+        self._exit = exit
+        self._ended.set()
+        self.channel.hang_up()
+
+
+class Launcher(Protocol):
+    """Makes children. Safe to call from several threads."""
+
+    def start(self) -> None:
+        """Get ready in the background."""
+
+    def start_child(self, log: Path) -> Child:
+        """A new child in its own process group. Raises HpsearchError where this machine can't train."""
+
+    def close(self) -> None:
+        """Kill every child and wait for it."""
+
+
+class ForkServer:
+    """Keeps a fork server running, and its children's fates. `on_broken` is told when it can't be kept."""
+
+    def __init__(self, environment: Mapping[str, str], on_broken: Callable[[str], None]) -> None:
+        self._environment = dict(environment)
+        self._on_broken = on_broken
+        self._changed = threading.Condition()
+        self._control: socket.socket | None = None
+        self._broken: str | None = None
+        self._closing = False
+        self._deaths = 0
+        self._children: dict[int, Child] = {}
+        self._keys = itertools.count()
+        # PDEATHSIG follows the thread that makes the process: this one lives as long as the daemon.
+        self._keeper = threading.Thread(target=self._keep, name="fork-server", daemon=True)
+
+    def start(self) -> None:
+        self._keeper.start()
+
+    def start_child(self, log: Path) -> Child:
+        ours, theirs = socket.socketpair()
+        key = next(self._keys)
+        child = Child(Channel(ours, TO_DAEMON), log, lambda number: self._signal(key, number))
+        descriptor = os.open(log, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        try:
+            self._request_start(key, child, theirs.fileno(), descriptor)
+        finally:
+            theirs.close()
+            os.close(descriptor)
+        return child
+
+    def close(self) -> None:
+        with self._changed:
+            self._closing = True
+            if self._control is not None:
+                with suppress(OSError):
+                    self._control.shutdown(socket.SHUT_RDWR)
+            self._changed.notify_all()
+        self._keeper.join(timeout=10)
+
+    def _request_start(self, key: int, child: Child, channel: int, log: int) -> None:
+        packet = json.dumps({"start": key}).encode()
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._control or self._broken or self._closing)
+                if self._control is None:
+                    raise HpsearchError(self._broken or "the worker is closing; no training starts any more")
+                self._children[key] = child
+                try:
+                    socket.send_fds(self._control, [packet], [channel, log])
+                except OSError:  # it has just died; its keeper makes another
+                    del self._children[key]
+                    self._control = None
+                else:
+                    return
+
+    def _signal(self, key: int, number: int) -> None:
+        with self._changed, suppress(OSError):  # where the fork server is gone, so is the child
+            if self._control is not None:
+                self._control.send(json.dumps({"signal": number, "key": key}).encode())
+
+    def _keep(self) -> None:
+        while True:
+            with self._changed:
+                if self._closing or self._broken:
+                    break
+            control, process = self._spawn()
+            with self._changed:
+                self._control = control
+                self._changed.notify_all()
+            self._listen(control)
+            self._bury(control, process)
+
+    def _spawn(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            # -P: the current folder, where a `torch.py` may lie, is not on the path. Output to stderr: stdout
+            # belongs to the command. A session of its own: Ctrl-C is the daemon's to handle.
+            command = [sys.executable, "-P", "-m", "hpsearch.worker.forkserver"]
+            process = subprocess.Popen(  # noqa: S603
+                [*command, str(theirs.fileno()), str(os.getpid())],
+                pass_fds=[theirs.fileno()],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                start_new_session=True,
+            )
+        return ours, process
+
+    def _listen(self, control: socket.socket) -> None:
+        while True:
+            try:
+                packet = control.recv(65_536)
+            except OSError:
+                return
+            if not packet:
+                return
+            self._note(json.loads(packet))
+
+    def _note(self, event: dict[str, Any]) -> None:
+        with self._changed:
+            if "ready" in event:
+                self._deaths = 0
+            elif "started" in event:
+                self._children[event["started"]].pid = int(event["pid"])
+            elif "exited" in event:
+                self._children.pop(event["exited"]).has_ended(Exit(int(event["code"])))
+            else:
+                self._broken = str(event["broken"])
+
+    def _bury(self, control: socket.socket, process: subprocess.Popen[bytes]) -> None:
+        """The fork server is gone, and by PDEATHSIG all its children."""
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        with self._changed:
+            self._control = None
+            control.close()
+            self._deaths += 1
+            if self._broken is None and self._deaths >= _MOST_DEATHS and not self._closing:
+                self._broken = f"the fork server ended {self._deaths} times before it was ready"
+            orphans, self._children = list(self._children.values()), {}
+            self._changed.notify_all()
+        for child in orphans:
+            child.has_ended(Exit(None))
+        if self._broken is not None:
+            self._on_broken(self._broken)
+
+
+class Spawner:
+    """A new interpreter per child, where forking is not safe (macOS)."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
+        self._processes: set[subprocess.Popen[bytes]] = set()
+
+    def start(self) -> None:
+        """Nothing to prepare."""
+
+    def start_child(self, log: Path) -> Child:
+        ours, theirs = socket.socketpair()
+        with theirs, log.open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-P", "-m", "hpsearch.worker.child", str(theirs.fileno()), str(os.getpid())],
+                pass_fds=[theirs.fileno()],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        child = Child(Channel(ours, TO_DAEMON), log, lambda number: _signal_group(process, number))
+        child.pid = process.pid
+        self._processes.add(process)
+        threading.Thread(target=self._wait, args=(process, child), daemon=True).start()
+        return child
+
+    def close(self) -> None:
+        for process in list(self._processes):
+            _signal_group(process, signal.SIGKILL)
+            process.wait()
+
+    def _wait(self, process: subprocess.Popen[bytes], child: Child) -> None:
+        code = process.wait()
+        self._processes.discard(process)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        child.has_ended(Exit(code))
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    if process.poll() is not None:
+        return
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:  # before its setsid
+        process.send_signal(number)
+
+
+def make_launcher(environment: Mapping[str, str], on_broken: Callable[[str], None]) -> Launcher:
+    """The fork server on Linux; elsewhere the spawner (macOS: frameworks break in a fork, no PDEATHSIG)."""
+    return ForkServer(environment, on_broken) if sys.platform == "linux" else Spawner(environment)

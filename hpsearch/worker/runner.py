@@ -1,0 +1,241 @@
+"""One pack in one child: sets it to work, hands on what it says, watches it, and accounts for its end."""
+
+import logging
+import signal
+import threading
+import time
+from pathlib import Path
+
+from hpsearch.records import FailureReason, Outcome, RunId
+from hpsearch.wire import LOG_BYTES
+from hpsearch.worker.launcher import Child, Exit
+from hpsearch.worker.pipe import Finished, Pack, Progress, Started, Stop, ToDaemon
+from hpsearch.worker.reporter import Reporter
+from hpsearch.worker.settings import Limits
+from hpsearch.worker.uploader import Result, Uploader
+
+_EXIT_SECONDS = 10.0  # between a killed child's last word and its being reaped
+_MESSAGE_TAIL = 1000  # characters of output in a crash's message; the run's log has more
+
+log = logging.getLogger(__name__)
+
+
+class PackRun:
+    """Runs in its slot's thread; `stop`, `lose`, `drain` and `kill` are called from others.
+
+    When the child dies, the trial in progress is charged and the others are released. When the daemon killed
+    it, nobody is charged, except a trial that made no progress.
+    """
+
+    def __init__(
+        self, child: Child, pack: Pack, reporter: Reporter, uploader: Uploader, limits: Limits
+    ) -> None:
+        self._child = child
+        self._pack = pack
+        self._reporter = reporter
+        self._uploader = uploader
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._open = {errand.lease.run_id: errand for errand in pack.errands}
+        self._current: RunId | None = None
+        self._stalled: RunId | None = None
+        self._killed = False  # by us
+        self._lost: set[RunId] = set()
+        self._escalations = 0
+        self._deadline = time.monotonic() + limits.startup
+        self._silence = limits.startup  # what the deadline grants
+
+    # --- the slot's thread -----------------------------------------------------------------------
+
+    def run(self) -> bool:
+        """Train the pack to its end. False where the child can't be killed: its device is not usable."""
+        self._send(self._pack)
+        ended = True
+        try:
+            while (message := self._receive()) is not None:
+                self._take(message)
+        except TimeoutError:
+            ended = False
+            log.error("child %s survives SIGKILL; its slot is closed", self._child.pid)
+        self._account(self._wait_exit() if ended else Exit(None))
+        self._child.channel.close()
+        return ended
+
+    def _receive(self) -> ToDaemon | None:
+        """The child's next message, None at its end. Asks, then kills a child that stays silent too long."""
+        while True:
+            try:
+                return self._child.channel.receive(self._deadline - time.monotonic())
+            except TimeoutError:
+                if self._escalations == 2:
+                    raise
+                self._escalate()
+
+    def _escalate(self) -> None:
+        with self._lock:
+            if self._stalled is None:
+                self._stalled = self._current or next(iter(self._open), None)
+        number = (signal.SIGTERM, signal.SIGKILL)[self._escalations]
+        log.warning("run %s made no progress for %g s: %s", self._stalled, self._silence, number.name)
+        self._child.signal(number)
+        self._escalations += 1
+        self._deadline = time.monotonic() + self._limits.grace
+
+    def _take(self, message: ToDaemon) -> None:
+        match message:
+            case Started(run_id=run_id):
+                self._begin(run_id)
+            case Progress(run_id=run_id, series=series):
+                self._extend(self._limits.no_progress)
+                if self._is_open(run_id):
+                    self._reporter.add(run_id, series)
+            case Finished():
+                self._end(message)
+                self._extend(self._limits.startup if self.runs() else self._limits.grace)
+
+    def _extend(self, seconds: float) -> None:
+        if self._escalations == 0:
+            self._silence = seconds
+            self._deadline = time.monotonic() + seconds
+
+    def _begin(self, run_id: RunId) -> None:
+        self._extend(self._limits.startup)
+        with self._lock:
+            self._current = run_id
+            lost = run_id in self._lost
+        if lost:
+            self.kill()
+
+    def _end(self, finished: Finished) -> None:
+        with self._lock:
+            self._current = None
+            errand = self._open.pop(finished.run_id, None)
+            last = not self._open
+        if errand is None:
+            return  # its lease was lost
+        stalled = finished.run_id == self._stalled
+        outcome = self._stalled_outcome() if stalled else finished.outcome
+        self._uploader.submit(
+            Result(
+                run_id=finished.run_id,
+                outcome=outcome,
+                folder=errand.folder,
+                saved=() if stalled else finished.saved,
+                log=finished.log,
+                urgent=last,
+            )
+        )
+
+    def _is_open(self, run_id: RunId) -> bool:
+        with self._lock:
+            return run_id in self._open
+
+    def _wait_exit(self) -> Exit:
+        if (end := self._child.exit(_EXIT_SECONDS)) is None:  # it closed its channel and lives on
+            self._child.signal(signal.SIGKILL)
+            end = self._child.exit(_EXIT_SECONDS)
+        return end or Exit(None)
+
+    def _account(self, end: Exit) -> None:
+        """Settle the runs that the child left open."""
+        with self._lock:
+            left, self._open = self._open, {}
+            # A child that dies before its first trial is that trial's: else a pack could kill children forever.
+            charged = self._stalled or self._current or next(iter(left), None)
+            blameless = self._stalled is None and (self._killed or end.code is None)
+        for number, (run_id, errand) in enumerate(left.items(), start=1):
+            guilty = run_id == charged and not blameless
+            output = tail_of(self._child.log) if guilty else ""
+            outcome = self._charge(end, output) if guilty else Outcome(state="released")
+            result = Result(run_id, outcome, errand.folder, log=output, urgent=number == len(left))
+            self._uploader.submit(result)
+
+    def _charge(self, end: Exit, output: str) -> Outcome:
+        if self._stalled is not None:
+            return self._stalled_outcome()
+        message = describe(end)
+        if output:
+            message += "\n" + output[-_MESSAGE_TAIL:]
+        return Outcome(state="failed", reason=FailureReason.CRASHED, message=message)
+
+    def _stalled_outcome(self) -> Outcome:
+        message = f"the trial made no progress for {self._silence:g} s and was stopped"
+        return Outcome(state="failed", reason=FailureReason.STALLED, message=message)
+
+    # --- other threads ---------------------------------------------------------------------------
+
+    def runs(self) -> tuple[RunId, ...]:
+        """The runs that are not settled yet."""
+        with self._lock:
+            return tuple(self._open)
+
+    def stop(self, run_id: RunId) -> None:
+        """End this run and release it: at once, or in training by itself within the grace period."""
+        with self._lock:
+            waiting = run_id != self._current
+            errand = self._open.pop(run_id, None) if waiting else self._open.get(run_id)
+        if errand is None:
+            return
+        self._send(Stop(run_id=run_id))
+        if waiting:
+            self._uploader.submit(Result(run_id, Outcome(state="released"), errand.folder, urgent=True))
+            return
+        timer = threading.Timer(self._limits.grace, self._kill_if_current, (run_id,))
+        timer.daemon = True
+        timer.start()
+
+    def lose(self, run_id: RunId) -> None:
+        """The lease is over: kill at once if it is being trained, and forget it."""
+        with self._lock:
+            if self._open.pop(run_id, None) is None:
+                return
+            self._lost.add(run_id)
+            current = self._current == run_id
+        if current:
+            self.kill()
+        else:
+            self._send(Stop(run_id=run_id))
+
+    def drain(self) -> None:
+        """End every run at its next step, each with its last checkpoint."""
+        self._send(Stop())
+
+    def kill(self) -> None:
+        """SIGKILL to the whole process group. What is open is released."""
+        with self._lock:
+            self._killed = True
+        self._child.signal(signal.SIGKILL)
+
+    def _kill_if_current(self, run_id: RunId) -> None:
+        with self._lock:
+            current = self._current == run_id and run_id in self._open
+        if current:
+            self.kill()
+
+    def _send(self, message: Pack | Stop) -> None:
+        try:
+            self._child.channel.send(message)
+        except OSError:
+            log.debug("child %s is gone", self._child.pid)  # its end tells the rest
+
+
+def describe(end: Exit) -> str:
+    """How a child died, in a sentence."""
+    if end.code is None:
+        return "the training process vanished"
+    if end.code >= 0:
+        return f"the training process ended with exit code {end.code} in the middle of this trial"
+    name = signal.Signals(-end.code).name if -end.code in signal.valid_signals() else f"signal {-end.code}"
+    hint = "; the kernel does that when memory runs out (see dmesg)" if end.code == -signal.SIGKILL else ""
+    return f"the training process was killed by {name} in the middle of this trial{hint}"
+
+
+def tail_of(path: Path) -> str:
+    """The last 32 KiB of a file as text; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - LOG_BYTES // 2))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,203 @@
+"""One slot's thread: lease a pack, train it in a fresh child, again."""
+
+import logging
+import random
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from hpsearch.errors import HpsearchError, ServerUnreachable, Unavailable
+from hpsearch.records import Outcome, RunId, WorkerId
+from hpsearch.wire import Lease, LeaseRequest, ReportRequest, RunReport
+from hpsearch.worker.backoff import Backoff
+from hpsearch.worker.devices import LocalSlot
+from hpsearch.worker.launcher import Child, Launcher
+from hpsearch.worker.pipe import Errand, Pack
+from hpsearch.worker.reporter import Reporter
+from hpsearch.worker.runner import PackRun
+from hpsearch.worker.server import Server
+from hpsearch.worker.settings import WorkerSettings
+from hpsearch.worker.uploader import Uploader
+
+_SHORT_POLL_SECONDS = 0.5  # an empty answer sooner than this was no long poll: don't ask in a busy loop
+
+log = logging.getLogger(__name__)
+
+
+class SlotLoop:
+    """Leases and trains until it is drained. `on_fatal` is told what makes the whole worker useless."""
+
+    def __init__(
+        self,
+        place: LocalSlot,
+        settings: WorkerSettings,
+        folder: Path,
+        worker_id: WorkerId,
+        server: Server,
+        launcher: Launcher,
+        reporter: Reporter,
+        uploader: Uploader,
+        rng: random.Random,
+        on_leases: Callable[[tuple[Lease, ...]], None],
+        on_fatal: Callable[[HpsearchError], None],
+    ) -> None:
+        self._place = place
+        self._settings = settings
+        self._folder = folder
+        self._worker_id = worker_id
+        self._server = server
+        self._launcher = launcher
+        self._reporter = reporter
+        self._uploader = uploader
+        self._rng = rng
+        self._on_leases = on_leases
+        self._on_fatal = on_fatal
+        self._backoff = Backoff(rng)
+        self._draining = threading.Event()
+        self._lock = threading.Lock()
+        self._pack: PackRun | None = None
+        self._packs = 0
+        self._spare: Child | None = None
+        self._thread = threading.Thread(target=self._work, name=f"slot-{place.slot.index}", daemon=True)
+
+    # --- other threads ---------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._uploader.start()
+        self._thread.start()
+
+    def stop(self, run_id: RunId) -> None:
+        if (pack := self._current()) is not None:
+            pack.stop(run_id)
+
+    def lose(self, run_id: RunId) -> None:
+        if (pack := self._current()) is not None:
+            pack.lose(run_id)
+
+    def drain(self) -> None:
+        """Lease no more; end what is being trained with a last checkpoint."""
+        self._draining.set()
+        if (pack := self._current()) is not None:
+            pack.drain()
+
+    def kill(self) -> None:
+        """End what is being trained now; it is released."""
+        self._draining.set()
+        if (pack := self._current()) is not None:
+            pack.kill()
+
+    def give_up_uploads(self) -> None:
+        """Outcomes that wait for an upload go without it."""
+        self._uploader.close()
+
+    def _current(self) -> PackRun | None:
+        with self._lock:
+            return self._pack
+
+    # --- its thread ------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            while not self._draining.is_set():
+                child = self._take_spare()  # forked while the lease is asked for
+                leases = self._lease()
+                if not leases:
+                    self._spare = child
+                elif not self._train(child, leases):
+                    break
+        except HpsearchError as error:
+            self._on_fatal(error)
+        finally:
+            if self._spare is not None:
+                self._spare.channel.close()  # it ends by itself
+
+    def _take_spare(self) -> Child:
+        child, self._spare = self._spare, None
+        if child is not None and child.exit(0) is None:
+            return child
+        self._packs += 1
+        return self._launcher.start_child(
+            self._folder / f"slot-{self._place.slot.index}-{self._packs % 2}.log"
+        )
+
+    def _lease(self) -> tuple[Lease, ...]:
+        """A pack, or nothing after the server's long poll. A lost answer is asked for again by its id."""
+        body = LeaseRequest(
+            worker_id=self._worker_id,
+            request_id=uuid.uuid4().hex,
+            slot=self._place.slot.index,
+            max_trials=self._settings.max_trials,
+            wait_seconds=min(60.0, self._settings.lease_wait_seconds * self._rng.uniform(0.9, 1.1)),
+        )
+        while not self._draining.is_set():
+            asked_at = time.monotonic()
+            try:
+                leases = self._server.lease(body).leases
+            except (ServerUnreachable, Unavailable) as error:
+                log.warning("slot %d waits for the server: %s", body.slot, error)
+                self._draining.wait(self._backoff.next_seconds())
+                continue
+            self._backoff.reset()
+            if not leases and time.monotonic() - asked_at < _SHORT_POLL_SECONDS:
+                self._draining.wait(_SHORT_POLL_SECONDS)
+            return leases
+        return ()
+
+    def _train(self, child: Child, leases: tuple[Lease, ...]) -> bool:
+        """Train a pack; False where the slot is of no more use."""
+        self._reporter.open(lease.run_id for lease in leases)
+        self._on_leases(leases)
+        if self._draining.is_set():
+            child.channel.close()
+            self._give_back(leases)
+            return False
+        pack = PackRun(child, self._prepare(leases), self._reporter, self._uploader, self._settings.limits)
+        with self._lock:
+            self._pack = pack
+        if self._draining.is_set():  # since the last look
+            pack.drain()
+        usable = pack.run()
+        with self._lock:
+            self._pack = None
+        return usable
+
+    def _prepare(self, leases: tuple[Lease, ...]) -> Pack:
+        return Pack(
+            errands=tuple(self._errand(lease) for lease in leases),
+            device=self._place.slot.device,
+            visible_devices=self._place.visible_devices,
+            threads=self._place.slot.threads,
+            data_dir=self._settings.data_dir.absolute(),
+            tasks_dir=self._settings.tasks_dir and self._settings.tasks_dir.absolute(),
+        )
+
+    def _errand(self, lease: Lease) -> Errand:
+        folder = self._folder / "runs" / str(lease.run_id)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return Errand(lease=lease, folder=folder, start=self._fetch_start(lease, folder))
+
+    def _fetch_start(self, lease: Lease, folder: Path) -> Path | None:
+        """The checkpoint to continue from; without it the trial trains from the start, with the same numbers."""
+        if lease.start is None:
+            return None
+        try:
+            return self._server.download_checkpoint(
+                lease.start.trial_id, lease.start.name, folder / "start.safetensors"
+            )
+        except (HpsearchError, OSError) as error:
+            log.warning("run %s starts afresh, its checkpoint can't be had: %s", lease.run_id, error)
+            return None
+
+    def _give_back(self, leases: tuple[Lease, ...]) -> None:
+        """Leases that came when the worker was closing: said directly, the reporter may have ended."""
+        released = Outcome(state="released", message="the worker stopped")
+        reports = tuple(RunReport(run_id=lease.run_id, seq=0, outcome=released) for lease in leases)
+        with suppress(HpsearchError):
+            self._server.report(ReportRequest(worker_id=self._worker_id, reports=reports))
+        for lease in leases:
+            self._reporter.drop(lease.run_id)

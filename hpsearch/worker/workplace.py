@@ -1,0 +1,72 @@
+"""A worker's name and its own folder, which one process at a time may have."""
+
+import hashlib
+import itertools
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import fasteners
+
+from hpsearch.errors import Conflict, HpsearchError, InvalidInput
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # wire.RegisterWorker's
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """`folder` is empty at the start and holds `runs/<run id>/` while a run is trained."""
+
+    name: str
+    folder: Path
+
+
+@contextmanager
+def take_workplace(home: Path, name: str | None) -> Iterator[Workplace]:
+    """The folder `home/workers/<name>`, held until the context ends, however the process ends.
+
+    Without a name: this host's and home's, and a number from the second worker there on. It is the same at
+    each start, so that the server knows a restarted worker again. Raises Conflict where `name` is taken and
+    InvalidInput where it can't be one.
+    """
+    if name is not None and not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"worker name {name[:100]!r} must be 1-100 letters, digits, '.', '_' or '-' and start with a letter or digit"
+        )
+    own = default_name(socket.gethostname(), home)
+    names = [name] if name is not None else (own if n == 1 else f"{own}-{n}" for n in itertools.count(1))
+    for candidate in names:
+        folder = home / "workers" / candidate
+        lock = _lock(folder)
+        if lock.acquire(blocking=False):
+            break
+    else:
+        raise Conflict(
+            f"a worker named {name!r} already runs on this home {home}", hint="choose another --name"
+        )
+    try:
+        shutil.rmtree(folder / "runs", ignore_errors=True)
+        (folder / "runs").mkdir(parents=True)
+        yield Workplace(candidate, folder)
+    finally:
+        shutil.rmtree(folder / "runs", ignore_errors=True)
+        lock.release()
+
+
+def _lock(folder: Path) -> fasteners.InterProcessLock:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise HpsearchError(f"can't make the worker's folder {folder}: {error.strerror}") from None
+    return fasteners.InterProcessLock(folder / "lock")
+
+
+def default_name(host: str, home: Path) -> str:
+    """`<host>-<six hex digits of the home>`, of the characters a worker's name may have."""
+    digest = hashlib.sha256(str(home.absolute()).encode()).hexdigest()[:6]
+    plain = re.sub(r"[^A-Za-z0-9._-]", "-", host).strip(".-_")[:80] or "worker"
+    return f"{plain}-{digest}"
