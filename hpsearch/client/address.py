@@ -1,0 +1,25 @@
+"""Where the server is and which token it takes, when the caller doesn't say."""
+
+import os
+
+from hpsearch.errors import ServerUnreachable
+from hpsearch.home import Home
+
+
+def resolve(url: str | None, token: str | None) -> tuple[str, str | None]:
+    """(URL, token): as given, else `HPSEARCH_SERVER` and `HPSEARCH_TOKEN`, else the home's own.
+
+    The home's token goes to the home's own server only. Raises ServerUnreachable where no server is known.
+    """
+    home = Home.locate()
+    own = home.read_address()
+    chosen = url or os.environ.get("HPSEARCH_SERVER") or (own.url if own else None)
+    if not chosen:
+        raise ServerUnreachable(
+            f"no server runs on the home {home.path}",
+            hint="start one with `hpsearch serve`, or name one with HPSEARCH_SERVER",
+        )
+    secret = token or os.environ.get("HPSEARCH_TOKEN") or None
+    if secret is None and own is not None and chosen.rstrip("/") == own.url.rstrip("/"):
+        secret = home.read_token()
+    return chosen, secret

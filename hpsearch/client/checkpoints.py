@@ -1,0 +1,66 @@
+"""Checkpoint files, sent and fetched whole: the digest is compared at both ends."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from hpsearch.client.transport import PREFIX, Transport
+from hpsearch.errors import HpsearchError, ServerUnreachable
+from hpsearch.records import Checkpoint, RunId, TrialId, WorkerId
+
+CHUNK = 2**20
+
+
+def upload(
+    transport: Transport, run_id: RunId, worker_id: WorkerId, name: str, step: int, path: Path
+) -> Checkpoint:
+    """Send the file at `path`. Raises LeaseLost where the lease is over."""
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    headers: Mapping[str, str] = {
+        "X-Worker-Id": str(worker_id),
+        "X-Content-SHA256": sha256,
+        "Content-Type": "application/octet-stream",
+    }
+
+    def once() -> Checkpoint:
+        with (
+            path.open("rb") as file,
+            transport.stream(
+                "PUT",
+                f"{PREFIX}/leases/{run_id}/checkpoints/{name}",
+                params={"step": step},
+                headers=headers,
+                content=file,
+            ) as response,
+        ):
+            response.read()
+            return transport.parse(Checkpoint.model_validate_json, response)
+
+    return transport.repeated(once)
+
+
+def download(transport: Transport, trial_id: TrialId, name: str, path: Path) -> Path:
+    """Fetch a trial's checkpoint to `path`, whole or not at all. Raises NotFound where it has none."""
+
+    def once() -> Path:
+        with transport.stream("GET", f"{PREFIX}/trials/{trial_id}/checkpoints/{name}") as response:
+            expected = response.headers.get("X-Content-SHA256", "")
+            temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            digest = hashlib.sha256()
+            try:
+                with temporary.open("wb") as file:
+                    for chunk in response.iter_bytes(CHUNK):
+                        digest.update(chunk)
+                        file.write(chunk)
+                if digest.hexdigest() != expected:
+                    raise ServerUnreachable(f"checkpoint {name} of trial {trial_id} arrived damaged")
+                temporary.replace(path)
+            except OSError as error:
+                raise HpsearchError(f"can't write {path}: {error.strerror}") from None
+            finally:
+                temporary.unlink(missing_ok=True)
+        return path
+
+    return transport.repeated(once)

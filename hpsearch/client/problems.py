@@ -1,0 +1,103 @@
+"""Answers that are errors, as the exceptions of `hpsearch.errors`."""
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+
+from hpsearch.errors import (
+    Forbidden,
+    HpsearchError,
+    InvalidInput,
+    NotFound,
+    Problem,
+    ServerUnreachable,
+    Unauthorized,
+    Unavailable,
+)
+
+BY_STATUS: Mapping[int, type[HpsearchError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    422: InvalidInput,
+    502: ServerUnreachable,
+    503: Unavailable,
+    504: ServerUnreachable,
+}
+
+
+def raise_for_problem(response: httpx2.Response) -> None:
+    """Raise what a read answer with an error status says; return for any other answer."""
+    if response.is_success:
+        return
+    raise error_of(response)
+
+
+def error_of(response: httpx2.Response) -> HpsearchError:
+    """By the problem's `code`; where there is none, as from a proxy between, by the status."""
+    problem = _problem(response)
+    by_code = {kind.code: kind for kind in _tree(HpsearchError)}
+    code = str(problem.get("code", ""))
+    kind = by_code.get(code) or BY_STATUS.get(response.status_code, HpsearchError)
+    error = kind(
+        str(problem.get("detail") or _plain(response)),
+        hint=problem.get("hint"),
+        problems=[
+            Problem(str(item.get("pointer", "")), str(item.get("detail", "")))
+            for item in problem.get("errors", ())
+            if isinstance(item, dict)
+        ],
+    )
+    error.status = response.status_code
+    error.code = code or kind.code
+    return error
+
+
+def no_answer(url: str, failure: httpx2.TransportError) -> ServerUnreachable:
+    """The sentence for a server that could not be reached, or was lost half-way."""
+    return ServerUnreachable(
+        f"no answer from {url}: {_reason(failure)}",
+        hint="check that the server runs and the address is right; `hpsearch serve` starts one",
+    )
+
+
+def never_arrived(failure: BaseException | None) -> bool:
+    """Whether the request can't have reached the server, so that any call may be repeated."""
+    return isinstance(failure, httpx2.ConnectError | httpx2.ConnectTimeout)
+
+
+def _reason(failure: httpx2.TransportError) -> str:
+    cause: BaseException | None = failure
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(failure, httpx2.TimeoutException):
+        return "timed out"
+    return str(failure).lower() or type(failure).__name__
+
+
+def _problem(response: httpx2.Response) -> dict[str, Any]:
+    if "json" not in response.headers.get("content-type", ""):
+        return {}
+    try:
+        raw = response.json()
+    except ValueError:
+        return {}
+    return raw if isinstance(raw, dict) and "code" in raw else {}
+
+
+def _plain(response: httpx2.Response) -> str:
+    try:
+        phrase = HTTPStatus(response.status_code).phrase
+    except ValueError:
+        phrase = ""
+    return f"{response.url.host} answered {response.status_code} {phrase}".rstrip()
+
+
+def _tree(kind: type[HpsearchError]) -> Iterator[type[HpsearchError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _tree(child)

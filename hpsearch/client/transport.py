@@ -1,0 +1,182 @@
+"""One connection pool to one server: sends, repeats what may be repeated, and speaks the house's errors."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import httpx2
+import stamina
+from pydantic import ValidationError
+
+from hpsearch import __version__
+from hpsearch.client.problems import error_of, never_arrived, no_answer, raise_for_problem
+from hpsearch.errors import HpsearchError, InvalidInput, ServerUnreachable, Unavailable
+from hpsearch.records import Record
+
+PREFIX = "/api/v1"
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/version"})
+CONNECT_SECONDS = 5.0
+FIRST_WAIT_SECONDS = 0.25
+MOST_WAIT_SECONDS = 4.0
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+
+class Transport:
+    """Thread-safe. `patience_seconds`: how long a call is repeated that may safely be repeated."""
+
+    def __init__(
+        self, url: str, token: str | None, *, timeout: float, patience_seconds: float, rng: random.Random
+    ) -> None:
+        self.url = _checked(url)
+        self._timeout = timeout
+        self._patience = patience_seconds
+        self._rng = rng
+        self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx2.Client(
+            base_url=self.url,
+            timeout=self._limits(timeout),
+            headers={"User-Agent": f"hpsearch/{__version__}", "Accept": "application/json"},
+            # A proxy from the environment has no business between this machine and itself.
+            trust_env=not _is_loopback(self.url),
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def ask(
+        self,
+        kind: type[R],
+        method: str,
+        path: str,
+        *,
+        body: Record | None = None,
+        params: Mapping[str, Any] | None = None,
+        repeatable: bool = True,
+        read_seconds: float | None = None,
+    ) -> R:
+        """Send a call and read its answer. Raises the HpsearchError that the server or the network gave."""
+        response = self.send(
+            method, path, body=body, params=params, repeatable=repeatable, read_seconds=read_seconds
+        )
+        return self.parse(kind.model_validate_json, response)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Record | None = None,
+        params: Mapping[str, Any] | None = None,
+        repeatable: bool = True,
+        read_seconds: float | None = None,
+    ) -> httpx2.Response:
+        headers = dict(self._credentials(path))
+        content = None
+        if body is not None:
+            content = body.model_dump_json()
+            headers["Content-Type"] = "application/json"
+        timeout = self._limits(self._timeout if read_seconds is None else read_seconds)
+
+        def once() -> httpx2.Response:
+            with self._translated():
+                response = self._http.request(
+                    method, path, content=content, params=_present(params), headers=headers, timeout=timeout
+                )
+            raise_for_problem(response)
+            return response
+
+        return self.repeated(once, repeatable=repeatable)
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: Any = None,
+        read_seconds: float | None = None,
+    ) -> Iterator[httpx2.Response]:
+        """An answer read bit by bit, asked for once; failures while it is read are the house's errors too."""
+        with (
+            self._translated(),
+            self._http.stream(
+                method,
+                path,
+                params=_present(params),
+                headers={**self._credentials(path), **(headers or {})},
+                content=content,
+                timeout=self._limits(self._timeout if read_seconds is None else read_seconds),
+            ) as response,
+        ):
+            if not response.is_success:
+                response.read()
+                raise error_of(response)
+            yield response
+
+    def repeated(self, call: Callable[[], T], *, repeatable: bool = True) -> T:
+        """Call until it succeeds, fails for good, or patience ends; waits with full jitter in between."""
+        ceiling = FIRST_WAIT_SECONDS
+
+        def wait(error: Exception) -> bool | float:
+            nonlocal ceiling
+            if not _passing(error) or not (repeatable or never_arrived(error.__cause__)):
+                return False
+            # "Exponential Backoff And Jitter" (AWS): uniform below a ceiling that doubles.
+            seconds = self._rng.uniform(0, ceiling)
+            ceiling = min(2 * ceiling, MOST_WAIT_SECONDS)
+            return seconds
+
+        attempts = None if self._patience > 0 else 1
+        for attempt in stamina.retry_context(on=wait, attempts=attempts, timeout=self._patience or None):
+            with attempt:
+                return call()
+        raise AssertionError("stamina lets the last error through")
+
+    def parse(self, read: Callable[[bytes], T], response: httpx2.Response) -> T:
+        """Raises HpsearchError where the answer is not what this API gives."""
+        try:
+            return read(response.content)
+        except ValidationError as error:
+            raise HpsearchError(
+                f"{self.url} did not answer as an hpsearch server does ({error.error_count()} surprises in "
+                f"{response.request.method} {response.request.url.path})",
+                hint="check the address; client and server should have the same version",
+            ) from None
+
+    def _credentials(self, path: str) -> Mapping[str, str]:
+        return {} if path in OPEN_PATHS else self._authorization
+
+    def _limits(self, seconds: float) -> httpx2.Timeout:
+        return httpx2.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx2.TransportError as failure:
+            raise no_answer(self.url, failure) from failure
+
+
+def _passing(error: Exception) -> bool:
+    return isinstance(error, ServerUnreachable | Unavailable)
+
+
+def _present(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (params or {}).items() if value is not None}
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url if "//" in url else f"http://{url}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInput(f"{url!r} is not a server's address", hint="it looks like http://127.0.0.1:8000")
+    return parts.geturl().rstrip("/")
+
+
+def _is_loopback(url: str) -> bool:
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")

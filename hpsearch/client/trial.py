@@ -1,0 +1,76 @@
+"""A trial, and what can be asked of it."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from hpsearch.client import checkpoints
+from hpsearch.client.transport import PREFIX, Transport
+from hpsearch.records import Run, Series, Trial, TrialState
+from hpsearch.space import Params
+from hpsearch.wire import RunLog
+
+SERIES = TypeAdapter(Series)
+RUNS = TypeAdapter(list[Run])
+LOGS = TypeAdapter(list[RunLog])
+
+
+class TrialHandle:
+    """`record` is the trial as it was when the handle was made; `refresh` fetches it anew."""
+
+    def __init__(self, transport: Transport, record: Trial) -> None:
+        self._transport = transport
+        self._path = f"{PREFIX}/trials/{record.id}"
+        self.record = record
+
+    def __repr__(self) -> str:
+        return f"<trial {self.record.number} (id {self.record.id}) {self.record.state}>"
+
+    @property
+    def params(self) -> Params:
+        return self.record.params
+
+    @property
+    def value(self) -> float | None:
+        """The objective at the best snapshot; None until the trial has ended."""
+        return self.record.value
+
+    @property
+    def state(self) -> TrialState:
+        return self.record.state
+
+    def refresh(self) -> Trial:
+        self.record = self._transport.ask(Trial, "GET", self._path)
+        return self.record
+
+    def metrics(self) -> Series:
+        """Every point of every metric, of the run that counts."""
+        return self._transport.parse(
+            SERIES.validate_json, self._transport.send("GET", f"{self._path}/metrics")
+        )
+
+    def runs(self) -> list[Run]:
+        """Every attempt, oldest first."""
+        return self._transport.parse(RUNS.validate_json, self._transport.send("GET", f"{self._path}/runs"))
+
+    def log(self) -> str:
+        """The last 64 KiB of the latest attempt's output; empty where there is none."""
+        logs = self._transport.parse(LOGS.validate_json, self._transport.send("GET", f"{self._path}/logs"))
+        return max(logs, key=lambda log: log.run_id).text if logs else ""
+
+    def checkpoint(self, path: str | Path, name: Literal["best", "last"] = "best") -> Path:
+        """Fetch a checkpoint to `path`, its digest compared. Raises NotFound where there is none."""
+        return checkpoints.download(self._transport, self.record.id, name, Path(path))
+
+    def stop(self) -> Trial:
+        """Cancel the trial, whether it waits or runs."""
+        return self._act("stop")
+
+    def retry(self) -> Trial:
+        """Let a failed or cancelled trial run again."""
+        return self._act("retry")
+
+    def _act(self, action: str) -> Trial:
+        self.record = self._transport.ask(Trial, "POST", f"{self._path}/{action}", repeatable=False)
+        return self.record
