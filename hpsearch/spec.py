@@ -315,9 +315,15 @@ def describe(items: Iterable[Any], model: type[Any] | None) -> Iterator[Problem]
         if isinstance(inner, SpecProblems):
             yield from inner.problems
             continue
-        location = [str(part) for part in item["loc"] if part not in ("named", "file", "tagged-union")]
+        location = _without_tag([str(part) for part in item["loc"]])
         pointer = "".join(f"/{part}" for part in location)
         yield Problem(pointer, _sentence(item, location, model))
+
+
+def _without_tag(location: list[str]) -> list[str]:
+    """pydantic puts a union's tag into the location; the document has no such level."""
+    at = location.index("task") + 1 if "task" in location else len(location)
+    return location[:at] + location[at + 1 :] if location[at : at + 1] in (["named"], ["file"]) else location
 
 
 def _sentence(item: Any, location: list[str], model: type[Any] | None) -> str:

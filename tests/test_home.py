@@ -1,0 +1,44 @@
+"""The home directory: private files, whole or absent."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from hpsearch.errors import HpsearchError
+from hpsearch.home import Home, ServerAddress
+
+
+def test_token_and_address_are_readable_by_the_owner_only(tmp_path: Path) -> None:
+    home = Home.locate(tmp_path / "home").create()
+    home.write_token("secret")
+    home.write_address(ServerAddress("http://127.0.0.1:1", 42))
+    assert home.read_token() == "secret"
+    assert home.read_address() == ServerAddress("http://127.0.0.1:1", 42)
+    assert {stat.S_IMODE(p.stat().st_mode) for p in home.path.iterdir()} == {0o600}
+    assert stat.S_IMODE(home.path.stat().st_mode) == 0o700
+
+
+def test_nothing_there_is_none(tmp_path: Path) -> None:
+    home = Home.locate(tmp_path / "nowhere")
+    assert home.read_token() is None
+    assert home.read_address() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"url": 1}', '{"url": "x", "pid": "y"}'])
+def test_a_torn_address_file_is_no_server(tmp_path: Path, text: str) -> None:
+    home = Home.locate(tmp_path)
+    home.address_file.write_text(text)
+    assert home.read_address() is None
+
+
+def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HpsearchError, match="can't make the home directory"):
+        Home.locate(tmp_path / "file" / "home").create()
+
+
+def test_the_environment_names_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HPSEARCH_HOME", str(tmp_path / "there"))
+    assert Home.locate().path == tmp_path / "there"
+    assert Home.locate(tmp_path / "flag").path == tmp_path / "flag"
