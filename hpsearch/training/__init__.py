@@ -1,0 +1,5 @@
+"""Training: the only package that imports torch. A user's task subclasses `Task` and returns `Data`."""
+
+from hpsearch.training.task import Data, Task
+
+__all__ = ["Data", "Task"]

@@ -1,0 +1,198 @@
+"""The program `check`: what recipe.md's step 1 measures, without training."""
+
+# B batch, K classes
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hpsearch.records import Number
+from hpsearch.training.activations import activation_statistics
+from hpsearch.training.batches import TensorSamples
+from hpsearch.training.evaluation import checked, checked_scalar
+from hpsearch.training.initialization import weight_layers
+from hpsearch.training.input_statistics import input_statistics
+from hpsearch.training.monitors import total_norm
+from hpsearch.training.prepared import Prepared, class_labels
+from hpsearch.training.regularization import parameter_groups, penalty
+
+VECTOR_SAMPLES = 1024  # that losses and activations at initialization are measured on
+IMAGE_SAMPLES = 256  # the least that recipe.md allows; images cost more
+INITIALIZATIONS = 5
+BASELINE = 20  # minibatch losses without updates, for step 3's test
+DESCENTS = (1e-2, 1e-3, 1e-4, 1e-5)  # predicted relative decreases of the loss
+TEST_DECAY = 1e-4
+SURE_LOGIT = 100.0
+
+Measurements = dict[str, Number | list[Number]]
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """A fixed training batch, a model at initialization, and its outputs there."""
+
+    prepared: Prepared
+    model: nn.Module
+    inputs: Tensor
+    targets: Tensor
+    outputs: Tensor
+
+    def loss(self, outputs: Tensor, targets: Tensor | None = None) -> float:
+        with torch.no_grad():
+            return float(self.prepared.loss(outputs, self.targets if targets is None else targets))
+
+
+def check(prepared: Prepared) -> Measurements:
+    """All measurements of a check; the caller has switched dropout, smoothing and decay off by overrides.
+
+    Losses are in evaluation mode, except that batch norm uses the batch: at initialization its running
+    statistics describe nothing.
+    """
+    vectors = isinstance(prepared.train, TensorSamples) and prepared.train.inputs.ndim <= 2
+    count = VECTOR_SAMPLES if vectors else IMAGE_SAMPLES
+    inputs, targets = prepared.train.take(prepared.sample_indices(count, "check"))
+    probe = _probe(prepared, "init", inputs, targets)
+    others = (_probe(prepared, f"init/{i}", inputs, targets) for i in range(1, INITIALIZATIONS))
+    found: Measurements = {
+        "initial_losses": [probe.loss(probe.outputs), *(other.loss(other.outputs) for other in others)],
+        "expected_loss": probe.loss(torch.zeros_like(probe.outputs)),
+        "floor_loss": floor_loss(probe),
+        "output_std": float(probe.outputs.float().std(correction=0)),
+        "duplicate_ratio": _duplicate_ratio(probe),
+    }
+    found.update(_sizes(prepared))
+    found.update(_label_statistics(prepared))
+    found.update(input_statistics(prepared))
+    found.update(activation_statistics(probe.model, inputs))
+    found.update(_weight_statistics(probe))
+    found.update(_gradient_tests(probe))
+    found["baseline_losses"] = baseline_losses(prepared)
+    return found
+
+
+def _probe(prepared: Prepared, purpose: str, inputs: Tensor, targets: Tensor) -> _Probe:
+    model = prepared.new_model(purpose).eval()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.train()
+    with torch.no_grad():
+        outputs = checked(model(inputs))
+        checked_scalar(prepared.loss(outputs, targets))
+    return _Probe(prepared, model, inputs, targets, outputs)
+
+
+def floor_loss(probe: _Probe) -> float:
+    """The lowest loss that outputs can have: the task's perfect outputs, else the best of the outputs that
+    are perfect for a common loss. NaN where none fits.
+    """
+    own = probe.prepared.task.perfect_outputs(probe.targets)
+    if own is not None:
+        return probe.loss(own)
+    losses = [probe.loss(guess) for guess in _perfect_guesses(probe.outputs, probe.targets)]
+    return min((loss for loss in losses if math.isfinite(loss)), default=math.nan)
+
+
+def _perfect_guesses(outputs: Tensor, targets: Tensor) -> list[Tensor]:
+    """One-hot rows as values (mse) and as sure logits (cross-entropy, hinge); targets themselves, and where
+    they are all 0 or 1 as sure logits (binary cross-entropy).
+    """
+    if targets.is_floating_point() or outputs.shape == targets.shape or outputs[0].numel() == 1:
+        if outputs.numel() != targets.numel():
+            return []
+        same = targets.reshape(outputs.shape).to(outputs.dtype)
+        binary = bool(((same == 0) | (same == 1)).all())
+        return [same, (2 * same - 1) * SURE_LOGIT] if binary else [same]
+    if outputs.ndim < 2 or targets.ndim != outputs.ndim - 1 or int(targets.max()) >= outputs.shape[1]:
+        return []
+    one_hot = functional.one_hot(targets, outputs.shape[1]).movedim(-1, 1).to(outputs.dtype)
+    return [one_hot, one_hot * SURE_LOGIT, (2 * one_hot - 1) * SURE_LOGIT]
+
+
+def _duplicate_ratio(probe: _Probe) -> float:
+    """The loss of the batch beside itself over that of the batch: 1 for a mean, 2 for a sum."""
+    single = probe.loss(probe.outputs)
+    double = probe.loss(torch.cat([probe.outputs] * 2), torch.cat([probe.targets] * 2))
+    return double / single if single else math.nan
+
+
+def _sizes(prepared: Prepared) -> dict[str, float]:
+    return {
+        "train_size": float(prepared.train.count),
+        "val_size": float(prepared.validation.count),
+        "steps_per_epoch": float(prepared.steps_per_epoch),
+        "classes": prepared.classes(),
+    }
+
+
+def _label_statistics(prepared: Prepared) -> dict[str, float]:
+    """`label_entropy` in nats and `majority_fraction`, the share of the commonest class; NaN without classes."""
+    labels = class_labels(prepared.some_targets(), prepared.metric.name)
+    if labels is None:
+        return {"label_entropy": math.nan, "majority_fraction": math.nan}
+    shares = torch.bincount(labels.cpu()).double() / len(labels)
+    return {
+        "label_entropy": float(-torch.special.xlogy(shares, shares).sum()),
+        "majority_fraction": float(shares.max()),
+    }
+
+
+def _weight_statistics(probe: _Probe) -> dict[str, float]:
+    weights = [layer.weight.detach() for layer in weight_layers(probe.model)]
+    zero = [not bool(weight.any()) for weight in weights]
+    decayed = parameter_groups(probe.model).weights
+    return {
+        "parameters": float(sum(p.numel() for p in probe.model.parameters())),
+        "zero_weight_fraction": sum(zero) / len(zero) if zero else 0.0,
+        "decay_gain": penalty(decayed, {"weight_decay": TEST_DECAY, "l1": 0.0}),
+    }
+
+
+def _gradient_tests(probe: _Probe) -> dict[str, float]:
+    """`gradient_ratio`: gradient norm of the first weight layer over the last's. `descent`: see `_descent`."""
+    probe.model.zero_grad()
+    loss = probe.prepared.loss(probe.model(probe.inputs), probe.targets)
+    loss.backward()  # type: ignore[no-untyped-call]
+    layers = list(weight_layers(probe.model))
+    norms = [0.0 if layer.weight.grad is None else float(layer.weight.grad.norm()) for layer in layers]
+    ratio = norms[0] / norms[-1] if norms and norms[-1] > 0 else (0.0 if norms else math.nan)
+    return {"gradient_ratio": ratio, "descent": _descent(probe, float(loss.detach()))}
+
+
+def _descent(probe: _Probe, loss: float) -> float:
+    """Steps against the gradient that predict relative decreases of 1e-2 to 1e-5: the largest share of its
+    prediction that one achieves. Near 1 for a smooth loss, at most 0 where the gradient leads nowhere.
+    """
+    followed = [(p.detach(), p.grad) for p in probe.model.parameters() if p.grad is not None]
+    parameters, gradients = [p for p, _ in followed], [gradient for _, gradient in followed]
+    squared = float(total_norm(gradients)) ** 2
+    if not (math.isfinite(squared) and math.isfinite(loss)) or squared == 0 or loss == 0:
+        return 0.0
+    before = [p.clone() for p in parameters]
+    best = -math.inf
+    with torch.no_grad():
+        for predicted in DESCENTS:
+            torch._foreach_add_(parameters, gradients, alpha=-predicted * abs(loss) / squared)
+            lower = float(probe.prepared.loss(probe.model(probe.inputs), probe.targets))
+            best = max(best, (loss - lower) / (predicted * abs(loss)))
+            torch._foreach_copy_(parameters, before)
+    return best if math.isfinite(best) else 0.0
+
+
+def baseline_losses(prepared: Prepared) -> list[Number]:
+    """The first 20 minibatch losses in training's own order, from training's initial weights, without a
+    single update: what step 3 tests the losses after training against.
+    """
+    model = prepared.new_model().train()
+    losses: list[Number] = []
+    epoch = 0
+    with torch.no_grad():
+        while len(losses) < BASELINE:
+            for inputs, targets in prepared.epoch(epoch):
+                losses.append(float(prepared.loss(model(inputs), targets)))
+                if len(losses) == BASELINE:
+                    break
+            epoch += 1
+    return losses
