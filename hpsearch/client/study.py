@@ -155,7 +155,7 @@ class StudyHandle:
         return self._transport.repeated(once)
 
     def _act(self, action: str) -> Study:
-        return self._transport.ask(Study, "POST", f"{self._path}/{action}", repeatable=False)
+        return self._transport.ask(Study, "POST", f"{self._path}/{action}")
 
 
 def _format_of(path: Path) -> Format:

@@ -1,0 +1,115 @@
+"""The application, put together."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+import structlog
+from fastapi import APIRouter, FastAPI
+
+from api import errors, events, health, leases, studies, tokens, trials, workers
+from api.auth import AuthMiddleware
+from api.bodies import BodyMiddleware
+from api.hosts import HostMiddleware
+from api.openapi import complete
+from api.request_id import RequestIdMiddleware
+from api.resources import Clock, Resources, open_resources, utc_now
+from api.settings import Settings
+from hpsearch import __version__
+from hpsearch.service import reaper
+
+PREFIX = "/api/v1"
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    resources: Resources | None = None,
+    clock: Clock = utc_now,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> FastAPI:
+    """The server. Without `settings` they come from `HPSEARCH_*`.
+
+    Opens its home and database when it starts, unless they are given already open. Raises Conflict at the
+    start where another server runs on the home.
+    """
+    chosen = settings or (resources.settings if resources else Settings())
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if resources is not None:
+            app.state.resources = resources
+            async with _at_work(resources, monotonic):
+                yield
+            return
+        with open_resources(chosen, clock) as held:
+            app.state.resources = held
+            async with _at_work(held, monotonic):
+                yield
+
+    app = _Application(
+        title="hpsearch", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
+    errors.install(app)
+    api = APIRouter(prefix=PREFIX)
+    for module in (studies, trials, leases, workers, tokens, events):
+        api.include_router(module.router)
+    app.include_router(api)
+    app.include_router(health.router)
+    # The last added is the outermost.
+    app.add_middleware(BodyMiddleware, limit=chosen.max_body_bytes, file_limit=chosen.max_checkpoint_bytes)
+    app.add_middleware(
+        AuthMiddleware,
+        resources=lambda: app.state.resources,
+        bad_tokens_per_minute=chosen.bad_tokens_per_minute,
+    )
+    app.add_middleware(HostMiddleware, settings=chosen)
+    app.add_middleware(RequestIdMiddleware)
+    return app
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        return complete(super().openapi())
+
+
+@asynccontextmanager
+async def _at_work(held: Resources, monotonic: Callable[[], float]) -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+    held.work.attach(loop)
+    held.news.attach(loop)
+    stopped = asyncio.Event()
+    reaping = asyncio.create_task(_reap(held, monotonic, stopped))
+    try:
+        yield
+    finally:
+        held.stop()
+        stopped.set()
+        await reaping
+
+
+async def _reap(held: Resources, monotonic: Callable[[], float], stopped: asyncio.Event) -> None:
+    """A tick at once, so that an interrupted study goes on, and then one every `reaper_seconds`."""
+    tick = partial(_tick, held, monotonic)
+    while not stopped.is_set():
+        try:
+            if await anyio.to_thread.run_sync(tick):
+                held.ring()
+        except Exception:
+            # The reaper must outlive a database that is away; the next tick tries again.
+            structlog.get_logger("api").exception("reaper tick failed")
+        try:
+            async with asyncio.timeout(held.settings.reaper_seconds):
+                await stopped.wait()
+        except TimeoutError:
+            continue
+
+
+def _tick(held: Resources, monotonic: Callable[[], float]) -> int:
+    return reaper.tick(
+        held.db, now=held.clock(), monotonic=monotonic(), lease_seconds=held.settings.lease_seconds
+    )

@@ -1,0 +1,128 @@
+"""Who may ask: a bearer token on every path but a literal few, and a scope on every route."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+from typing import Literal
+
+import anyio.to_thread
+from fastapi import Request
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.errors import TooManyRequests, problem_response
+from api.resources import Resources
+from hpsearch.errors import Forbidden, HpsearchError, Unauthorized
+from hpsearch.records import Token
+from hpsearch.service import tokens
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/version"})
+OPEN_PREFIXES = ("/static/",)
+MAX_TOKEN_LENGTH = 256
+MINUTE = 60.0
+MAX_CALLERS = 10_000  # callers with bad tokens that are remembered
+
+Role = Literal["admin", "user", "worker", "viewer"]
+
+
+def is_open(path: str) -> bool:
+    """Whether a path needs no token."""
+    return path in OPEN_PATHS or (path.startswith(OPEN_PREFIXES) and ".." not in path)
+
+
+class AuthMiddleware:
+    """Default deny, before routing: mounts, unknown paths and the schema need a token too.
+
+    Reads the Authorization header only, never the query.
+    """
+
+    def __init__(self, app: ASGIApp, resources: Callable[[], Resources], bad_tokens_per_minute: int) -> None:
+        self.app = app
+        self._resources = resources
+        self._failures = _Failures(bad_tokens_per_minute)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or (scope["type"] == "http" and is_open(scope["path"])):
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        try:
+            token = await self._authenticate(scope)
+        except HpsearchError as error:
+            headers = {"Retry-After": "60"} if error.status == HTTPStatus.TOO_MANY_REQUESTS else None
+            await problem_response(error, scope, headers)(scope, receive, send)
+            return
+        scope.setdefault("state", {})["token"] = token
+        await self.app(scope, receive, send)
+
+    async def _authenticate(self, scope: Scope) -> Token:
+        held = self._resources()
+        secret = _secret(Headers(scope=scope).get("authorization"))
+        token = None
+        if len(secret) <= MAX_TOKEN_LENGTH:
+            token = await anyio.to_thread.run_sync(_look_up, held, secret)
+        if token is None:
+            self._failures.count((scope.get("client") or ("",))[0], held.clock())
+            raise Unauthorized(
+                "this token is unknown, expired or revoked", hint="ask the server's admin for a token"
+            )
+        return token
+
+
+def _look_up(held: Resources, secret: str) -> Token | None:
+    return tokens.authenticate(held.db, secret, now=held.clock())
+
+
+def _secret(header: str | None) -> str:
+    """The token in an Authorization header. Raises Unauthorized where there is none."""
+    scheme, _, secret = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Unauthorized(
+            "this needs a token: Authorization: Bearer …",
+            hint="on the server's machine it is in the home's token file; elsewhere set HPSEARCH_TOKEN",
+        )
+    return secret.strip()
+
+
+class _Failures:
+    """Bad tokens by caller and minute. A good token is never refused: many workers may share an address."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def count(self, caller: str, now: datetime) -> None:
+        """Raises TooManyRequests above the limit."""
+        minute = now.timestamp() // MINUTE
+        since, count = self._counts.pop(caller, (minute, 0))
+        count = count + 1 if since == minute else 1
+        self._counts[caller] = (minute, count)
+        if len(self._counts) > MAX_CALLERS:
+            self._counts.popitem(last=False)
+        if count > self._per_minute:
+            raise TooManyRequests(f"more than {self._per_minute} bad tokens within a minute")
+
+
+class Allow:
+    """A route's dependency: admins and the named roles may pass. Raises Forbidden."""
+
+    def __init__(self, *roles: Role) -> None:
+        self.roles = frozenset(roles) | {"admin"}
+
+    def __call__(self, request: Request) -> None:
+        token: Token = request.state.token
+        if token.scope not in self.roles:
+            raise Forbidden(
+                f"a {token.scope} token may not {request.method} {request.url.path}",
+                hint=f"this takes a token with scope {' or '.join(sorted(self.roles))}",
+            )
+
+
+# Who reads, who decides, who trains.
+VIEW = Allow("viewer", "user")
+CHANGE = Allow("user")
+WORK = Allow("worker")
+ADMINISTER = Allow()

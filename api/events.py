@@ -1,0 +1,56 @@
+"""What happens to a study, as server-sent events."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.auth import VIEW
+from api.parameters import Held, StudyKey
+from api.resources import Resources
+from hpsearch.records import FINISHED_STUDY_STATES, Event, Study
+from hpsearch.service import studies
+
+router = APIRouter(tags=["events"], dependencies=[Depends(VIEW)])
+POLL_SECONDS = 1.0
+BATCH = 500
+
+
+def _study(study: StudyKey, held: Held) -> Study:
+    """Looked up before the stream starts, so that an unknown study is a 404."""
+    return studies.get(held.db, study)
+
+
+def _after(
+    after: Annotated[int, Query(ge=0, lt=2**63, description="the last event that is known already")] = 0,
+    last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
+) -> int:
+    return after if last_event_id is None else last_event_id
+
+
+@router.get("/studies/{study}/events", operation_id="stream_events", response_class=EventSourceResponse)
+async def stream_events(
+    study: Annotated[Study, Depends(_study)],
+    after: Annotated[int, Depends(_after)],
+    held: Held,
+) -> AsyncIterator[ServerSentEvent]:
+    """Each event with its id, which `Last-Event-ID` resumes from. `event: end` says that no more will come."""
+    while not held.stopping:
+        ticket = held.news.ticket
+        events, finished = await anyio.to_thread.run_sync(_news, held, study, after)
+        for event in events:
+            after = event.id
+            yield ServerSentEvent(raw_data=event.model_dump_json(), id=str(event.id))
+        if finished and not events:
+            yield ServerSentEvent(event="end", raw_data="{}")
+            return
+        if len(events) < BATCH:
+            await held.news.wait(ticket, POLL_SECONDS)
+
+
+def _news(held: Resources, study: Study, after: int) -> tuple[list[Event], bool]:
+    """Events after the given one, and whether the study was finished before they were read."""
+    finished = studies.get(held.db, study.name).state in FINISHED_STUDY_STATES
+    return studies.events(held.db, study.name, after=after, limit=BATCH), finished

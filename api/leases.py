@@ -1,0 +1,174 @@
+"""Leases: workers ask for trials, report on their runs and leave checkpoints."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Header, Query, Request
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
+
+from api.auth import WORK
+from api.bodies import StrictRoute
+from api.checkpoints import checkpoint_folder, drop_older, store
+from api.parameters import CheckpointName, Held, RunKey
+from api.resources import Resources
+from hpsearch.errors import HpsearchError, InvalidInput, LeaseLost
+from hpsearch.records import Checkpoint, Outcome, RunId, WorkerId
+from hpsearch.service import checkpoints, leases
+from hpsearch.spec import problems_of
+from hpsearch.store import runs
+from hpsearch.wire import (
+    MAX_POINTS,
+    LeaseRequest,
+    LeaseResponse,
+    ReportRequest,
+    ReportResponse,
+    ReportResult,
+    RunFinish,
+    RunLogs,
+    RunMetrics,
+    RunReport,
+)
+
+router = APIRouter(tags=["leases"], route_class=StrictRoute, dependencies=[Depends(WORK)])
+POLL_SECONDS = 1.0  # a bell of another server on the same database isn't heard here
+Worker = Annotated[int, Header(alias="X-Worker-Id", ge=1, lt=2**63)]
+
+
+@router.post("/leases", operation_id="lease")
+async def lease(body: LeaseRequest, request: Request, held: Held) -> LeaseResponse:
+    """A pack of trials, at once where some wait, else within `wait_seconds`; empty when that has passed."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + body.wait_seconds
+    while True:
+        ticket = held.work.ticket
+        answer = await anyio.to_thread.run_sync(_try_lease, held, body)
+        left = deadline - loop.time()
+        if answer.leases or left <= 0 or held.stopping or await request.is_disconnected():
+            return answer
+        await held.work.wait(ticket, min(left, POLL_SECONDS))
+
+
+def _try_lease(held: Resources, body: LeaseRequest) -> LeaseResponse:
+    return leases.lease(held.db, body, now=held.clock(), lease_seconds=held.settings.lease_seconds)
+
+
+@router.post("/leases:report", operation_id="report")
+def report(body: ReportRequest, held: Held) -> ReportResponse:
+    """Curves, logs and outcomes of several runs. Each is stored whole or not; a repeat changes nothing."""
+    points = sum(len(curve.steps) for one in body.reports for curve in one.series.values())
+    if points > MAX_POINTS:
+        raise InvalidInput(f"{points:,} points in one report are too many; send at most {MAX_POINTS:,}")
+    answer = leases.report(held.db, body, now=held.clock())
+    if any(one.outcome is not None for one in body.reports):
+        held.ring()
+    return answer
+
+
+# --- the same for one run ------------------------------------------------------------------------
+
+
+@router.post("/leases/{run}/metrics", operation_id="report_metrics")
+def report_metrics(run: RunKey, body: RunMetrics, worker: Worker, held: Held) -> ReportResult:
+    """A stretch of the run's curves. 409 `lease_lost` where the lease is over."""
+    return _report_one(held, worker, RunReport(run_id=RunId(run), seq=body.seq, series=body.series))
+
+
+@router.post("/leases/{run}/logs", operation_id="report_logs")
+def report_logs(run: RunKey, body: RunLogs, worker: Worker, held: Held) -> ReportResult:
+    """A stretch of the run's output."""
+    return _report_one(held, worker, RunReport(run_id=RunId(run), seq=body.seq, log=body.log))
+
+
+End = Literal["completed", "diverged", "pruned", "failed", "released"]
+
+
+def _offer(name: str, state: End, summary: str) -> None:
+    @router.post(
+        f"/leases/{{run}}/{name}", operation_id=f"{name}_run", name=f"{name}_run", description=summary
+    )
+    def finish(run: RunKey, body: RunFinish, worker: Worker, held: Held) -> ReportResult:
+        outcome = _outcome(body, state)
+        return _report_one(held, worker, RunReport(run_id=RunId(run), seq=body.seq, outcome=outcome))
+
+
+def _outcome(body: RunFinish, state: End) -> Outcome:
+    try:
+        return Outcome.model_validate({**body.model_dump(exclude={"seq"}), "state": state})
+    except ValidationError as error:
+        problems = list(problems_of(error, RunFinish))
+        raise InvalidInput(problems[0].detail, problems=problems) from None
+
+
+_offer("complete", "completed", "The run ended as planned.")
+_offer("diverged", "diverged", "The loss or objective became non-finite, which is a result.")
+_offer("pruned", "pruned", "The run was ended early on purpose.")
+_offer("failed", "failed", "The run failed; `reason` says how.")
+_offer("release", "released", "Given back unfinished; nothing is charged.")
+
+
+def _report_one(held: Resources, worker: int, one: RunReport) -> ReportResult:
+    body = ReportRequest(worker_id=WorkerId(worker), reports=(one,))
+    (result,) = report(body, held).results
+    if result.status == "lease_lost":
+        raise LeaseLost(result.detail or f"the lease of run {one.run_id} is over; drop this run")
+    return result
+
+
+# --- checkpoints ---------------------------------------------------------------------------------
+
+
+@router.put("/leases/{run}/checkpoints/{name}", operation_id="put_checkpoint")
+async def put_checkpoint(
+    run: RunKey,
+    name: CheckpointName,
+    request: Request,
+    held: Held,
+    worker: Worker,
+    step: Annotated[int, Query(ge=0, lt=2**63)],
+    sha256: Annotated[str, Header(alias="X-Content-SHA256", max_length=64)],
+) -> Checkpoint:
+    """The raw file as body. Stored and registered only where its digest matches and the lease still holds."""
+    folder = await anyio.to_thread.run_sync(_folder, held, RunId(run))
+    file = await store(folder, name, _chunks(request), sha256)
+
+    def register() -> Checkpoint:
+        try:
+            checkpoint = checkpoints.register(
+                held.db,
+                RunId(run),
+                WorkerId(worker),
+                name,
+                step,
+                file.size,
+                file.sha256,
+                file.path,
+                now=held.clock(),
+            )
+        except HpsearchError:
+            file.path.unlink(missing_ok=True)
+            raise
+        drop_older(file.path, name)
+        return checkpoint
+
+    return await anyio.to_thread.run_sync(register)
+
+
+def _folder(held: Resources, run: RunId) -> Path:
+    """A folder of this run alone, below its study's. Raises LeaseLost for a run that does not exist."""
+    with held.db.read() as tx:
+        studies = runs.studies_of(tx, [run])
+    if not studies:
+        raise LeaseLost(f"there is no run {run}; drop it")
+    return checkpoint_folder(held.settings.home, studies[0]) / str(run)
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect:
+        raise HpsearchError("the upload was cut off") from None

@@ -1,0 +1,144 @@
+"""Runs the server: lock and database, then the socket, then uvicorn; and tells the home where it listens."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+
+from api.app import create_app
+from api.resources import Resources, ensure_local_token, open_resources
+from api.settings import Settings
+from hpsearch.errors import HpsearchError, InvalidInput
+from hpsearch.home import ServerAddress
+from hpsearch.service import tokens
+
+GRACE_SECONDS = 5  # for requests under way when the server is told to end
+KEEP_ALIVE_SECONDS = 75  # longer than a worker's pause between heartbeats, so that connections are reused
+
+
+def serve(settings: Settings, *, ready: Callable[[ServerAddress], None] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM. `ready` is called once with the address that answers.
+
+    Raises Conflict where another server runs on the home, HpsearchError for a taken port, InvalidInput
+    where others could reach a server that nobody could log in to.
+    """
+    with _listening(settings, ready or _nobody) as (server, listener):
+        server.run(sockets=[listener])
+
+
+@contextmanager
+def background(settings: Settings) -> Iterator[ServerAddress]:
+    """Serve from a thread of this process for the time of the block: for tests and notebooks."""
+    up = threading.Event()
+    with _listening(settings, lambda _: up.set()) as (server, listener):
+        thread = threading.Thread(target=server.run, args=([listener],), name="hpsearch server")
+        thread.start()
+        try:
+            while not up.wait(0.05):
+                if not thread.is_alive():
+                    raise HpsearchError("the server did not start; its log says why")
+            yield server.address
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _nobody(address: ServerAddress) -> None:
+    """Nobody waits for the server."""
+
+
+@contextmanager
+def _listening(
+    settings: Settings, ready: Callable[[ServerAddress], None]
+) -> Iterator[tuple["_Server", socket.socket]]:
+    with open_resources(settings) as held:
+        if not settings.loopback:
+            require_token(held)
+            # For commands on the server's own machine, as on a loopback server.
+            ensure_local_token(held.db, settings.home, now=held.clock())
+        with bind(settings.host, settings.port) as listener:
+            address = ServerAddress(url=_url(settings.host, listener), pid=os.getpid())
+            try:
+                yield _Server(held, address, ready), listener
+            finally:
+                settings.home.forget_address()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 is a free one. Raises HpsearchError for a taken port or a foreign address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host.strip("[]"), port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        if isinstance(error, socket.gaierror) or error.strerror is None:
+            raise InvalidInput(f"{host!r} is not an address of this machine") from None
+        raise HpsearchError(
+            f"port {port} on {host} can't be used: {error.strerror.lower()}",
+            hint="choose another with --port, or 0 for a free one",
+        ) from None
+    return listener
+
+
+def require_token(held: Resources) -> None:
+    """Raises InvalidInput where the database knows no valid admin token."""
+    now = held.clock()
+    for token in tokens.list_all(held.db).tokens:
+        live = token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
+        if token.scope == "admin" and live:
+            return
+    raise InvalidInput(
+        f"{held.settings.host} can be reached by others, and there is no admin token to ask for",
+        hint="start it once with --host 127.0.0.1, which makes one, or run `hpsearch token create --scope admin`",
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that announces itself, and ends long polls and event streams before it waits for them."""
+
+    def __init__(
+        self, held: Resources, address: ServerAddress, ready: Callable[[ServerAddress], None]
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                create_app(resources=held),
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                ws="none",
+                lifespan="on",
+            )
+        )
+        self._held = held
+        self.address = address
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._held.settings.home.write_address(self.address)
+        self._ready(self.address)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._held.stop()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # uvicorn would raise the signal again at the end, before the address is forgotten.
+        super().handle_exit(sig, frame)
+        self._captured_signals.clear()
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    """How this machine reaches the server."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host).strip("[]")  # noqa: S104
+    shown = f"[{name}]" if ":" in name else name
+    return f"http://{shown}:{listener.getsockname()[1]}"

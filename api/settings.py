@@ -1,0 +1,59 @@
+"""What a server is told: `HPSEARCH_*` variables, or arguments that win over them."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from hpsearch.home import Home
+
+MIB = 2**20
+
+
+def _home(value: Any) -> Any:
+    return Home.locate(Path(value)) if isinstance(value, str | Path) else value
+
+
+def _names(value: Any) -> Any:
+    return (
+        tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+    )
+
+
+class Settings(BaseSettings):
+    """One server. `port` 0 picks a free one; `allowed_hosts` adds names under which it may be asked."""
+
+    model_config = SettingsConfigDict(env_prefix="HPSEARCH_", frozen=True, arbitrary_types_allowed=True)
+
+    home: Annotated[Home, NoDecode, BeforeValidator(_home)] = Field(default_factory=Home.locate)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)
+    database_url: str | None = Field(default=None, description="by default SQLite in the home")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
+    lease_seconds: float = Field(default=30.0, gt=0, le=3_600)
+    reaper_seconds: float = Field(default=2.0, gt=0, le=600)
+    max_body_bytes: int = Field(default=16 * MIB, ge=1_024, description="of JSON, after decompression")
+    max_checkpoint_bytes: int = Field(default=8_192 * MIB, ge=1_024)
+    bad_tokens_per_minute: int = Field(default=60, ge=1)
+
+    @property
+    def database(self) -> str:
+        """The URL of the database that is used."""
+        return self.database_url or self.home.database_url
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name is this machine's own."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,31 @@
+"""Tokens: only admins make, see and revoke them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+
+from api.auth import ADMINISTER
+from api.bodies import StrictRoute
+from api.parameters import Held
+from hpsearch.records import Token, TokenId
+from hpsearch.service import tokens
+from hpsearch.wire import CreateToken, TokenCreated, TokenList
+
+router = APIRouter(tags=["tokens"], route_class=StrictRoute, dependencies=[Depends(ADMINISTER)])
+
+
+@router.post("/tokens", operation_id="create_token", status_code=201)
+def create_token(body: CreateToken, held: Held) -> TokenCreated:
+    """The answer is the only place where the secret is ever shown."""
+    return tokens.create(held.db, body, now=held.clock())
+
+
+@router.get("/tokens", operation_id="list_tokens")
+def list_tokens(held: Held) -> TokenList:
+    return tokens.list_all(held.db)
+
+
+@router.delete("/tokens/{token}", operation_id="revoke_token")
+def revoke_token(token: Annotated[int, Path(ge=1, lt=2**63)], held: Held) -> Token:
+    """From now on the token is refused. Idempotent."""
+    return tokens.revoke(held.db, TokenId(token), now=held.clock())

@@ -1,0 +1,113 @@
+"""Trials: list, look at their curves, runs and logs, stop, retry, fetch checkpoints."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import StreamingResponse
+
+from api.auth import CHANGE, VIEW, Allow
+from api.bodies import StrictRoute
+from api.checkpoints import open_stored
+from api.parameters import CheckpointName, Held, PageSize, PageToken, StudyKey, TrialKey
+from hpsearch.records import Run, Series, StageKind, Trial, TrialState
+from hpsearch.service import checkpoints, trials
+from hpsearch.wire import RunLog, TrialPage
+
+router = APIRouter(tags=["trials"], route_class=StrictRoute)
+view = [Depends(VIEW)]
+change = [Depends(CHANGE)]
+fetch = [Depends(Allow("viewer", "user", "worker"))]
+CHUNK = 2**20
+
+
+@router.get("/studies/{study}/trials", operation_id="list_trials", dependencies=view)
+def list_trials(
+    study: StudyKey,
+    held: Held,
+    state: TrialState | None = None,
+    stage: StageKind | None = None,
+    order_by: Annotated[str, Query(max_length=100)] = "number",
+    page_size: PageSize = 100,
+    page_token: PageToken = None,
+) -> TrialPage:
+    """`order_by` is a column, `-column` for descending."""
+    return trials.page(
+        held.db,
+        study,
+        state=state,
+        stage=stage,
+        order_by=order_by,
+        page_size=page_size,
+        page_token=page_token,
+    )
+
+
+@router.get("/trials/{trial}", operation_id="get_trial", dependencies=view)
+def get_trial(trial: TrialKey, held: Held) -> Trial:
+    return trials.get(held.db, trial)
+
+
+@router.get("/trials/{trial}/metrics", operation_id="get_trial_metrics", dependencies=view)
+def get_trial_metrics(trial: TrialKey, held: Held) -> Series:
+    """Every stored point of every metric, of the run that counts."""
+    return trials.metrics(held.db, trial)
+
+
+@router.get("/trials/{trial}/runs", operation_id="list_runs", dependencies=view)
+def list_runs(trial: TrialKey, held: Held) -> list[Run]:
+    return trials.runs(held.db, trial)
+
+
+@router.get("/trials/{trial}/logs", operation_id="list_logs", dependencies=view)
+def list_logs(trial: TrialKey, held: Held) -> list[RunLog]:
+    """The last 64 KiB of each run's output."""
+    return trials.log(held.db, trial)
+
+
+@router.post("/trials/{trial}/stop", operation_id="stop_trial", dependencies=change)
+def stop_trial(trial: TrialKey, held: Held) -> Trial:
+    """Cancels a trial that waits or runs."""
+    result = trials.stop(held.db, trial, now=held.clock())
+    held.ring()
+    return result
+
+
+@router.post("/trials/{trial}/retry", operation_id="retry_trial", dependencies=change)
+def retry_trial(trial: TrialKey, held: Held) -> Trial:
+    """Lets a failed or cancelled trial run again."""
+    result = trials.retry(held.db, trial, now=held.clock())
+    held.ring()
+    return result
+
+
+@router.get(
+    "/trials/{trial}/checkpoints/{name}",
+    operation_id="get_checkpoint",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}},
+    dependencies=fetch,
+)
+def get_checkpoint(trial: TrialKey, name: CheckpointName, held: Held) -> Response:
+    """The file, with its SHA-256 in `X-Content-SHA256`."""
+    checkpoint, path = checkpoints.find(held.db, trial, name)
+    headers = {
+        "Content-Length": str(checkpoint.size),
+        "X-Content-SHA256": checkpoint.sha256,
+        "X-Checkpoint-Step": str(checkpoint.step),
+        "Content-Disposition": f'attachment; filename="trial-{trial}-{name}.safetensors"',
+    }
+    chunks = _chunks(held.settings.home.checkpoints, path)
+    return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
+
+
+def _chunks(root: Path, path: Path) -> Iterator[bytes]:
+    file = open_stored(root, path)  # before the answer starts: a missing file is a 404
+
+    def read() -> Iterator[bytes]:
+        with file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+
+    return read()
