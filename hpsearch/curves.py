@@ -138,7 +138,8 @@ def _evaluation_features(arrays: Mapping[str, Floats]) -> dict[str, float]:
         found["val_loss_rise"] = float(val[-1] / max(float(np.nanmin(val)), 1e-12))
         found["val_slope"] = theil_sen(np.log(np.maximum(late(val), 1e-12)))
         found["val_trend_p"] = mann_kendall(late(val))
-        found["val_loss_se"] = detrended_sd(late(val))
+        # A falling loss falls by a factor an epoch: its trend is a line in the logarithm.
+        found["val_loss_se"] = detrended_sd(np.log(np.maximum(late(val), 1e-12))) * float(val[-1])
     return found
 
 

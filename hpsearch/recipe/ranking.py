@@ -107,7 +107,7 @@ def best(spec: StudySpec, stages: Sequence[Stage], trials: Sequence[Trial], n: i
     final = [t for t in trials if stage_of[t.stage_id].kind is StageKind.FINAL and t.value is not None]
     done = any(s.kind is StageKind.FINAL and s.state is not StageState.RUNNING for s in stages)
     if final and done:
-        return (_answer(spec, final, _ties_of_winner(stages, ranked)), *ranked[: n - 1])[:n]
+        return (_answer(spec, final, _ties_of_winner(spec, stages, ranked)), *ranked[: n - 1])[:n]
     return tuple(ranked[:n])
 
 
@@ -138,14 +138,15 @@ def _ranked(spec: StudySpec, trials: Sequence[Trial]) -> list[Best]:
     return [top.model_copy(update={"ties": ties}), *answers[1:]]
 
 
-def _ties_of_winner(stages: Sequence[Stage], ranked: Sequence[Best]) -> tuple[Tie, ...]:
+def _ties_of_winner(spec: StudySpec, stages: Sequence[Stage], ranked: Sequence[Best]) -> tuple[Tie, ...]:
     """What the last refined stage could not tell apart from the winner."""
     refined = [s for s in stages if s.kind is StageKind.REFINE and s.carried]
-    tied = [key_of(params) for params in refined[-1].carried.get("ties", [])] if refined else []
+    tied = refined[-1].carried.get("ties", []) if refined else []
+    keys = [key_of({**spec.fixed, **params}) for params in tied]
     return tuple(
         Tie(trial_id=a.trial_id, number=a.number, params=a.params, value=a.value)
         for a in ranked
-        if key_of(a.params) in tied
+        if key_of(a.params) in keys
     )
 
 
@@ -167,8 +168,14 @@ def _answer(spec: StudySpec, group: Sequence[Trial], ties: tuple[Tie, ...]) -> B
 
 
 def _standard_error(values: Sequence[float], trial: Trial) -> float | None:
-    """Over seeds where there are several, else the run's own late noise; None where neither is known."""
+    """Over seeds where there are several, else the run's own late noise; None where neither is known.
+
+    A share of right answers can't be known finer than one validation sample.
+    """
     if len(values) > 1:
         return statistics.stdev(values) / math.sqrt(len(values))
-    own = trial.measurement("objective_se")
-    return None if math.isnan(own) else own
+    own, size = trial.measurement("objective_se"), trial.measurement("val_size")
+    if math.isnan(own):
+        return None
+    share = 0.0 <= values[0] <= 1.0 and size > 0
+    return max(own, 1.0 / size) if share else own
