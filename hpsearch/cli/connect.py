@@ -54,7 +54,7 @@ def running(home: Home) -> ServerAddress | None:
     if address is None:
         return None
     try:
-        Client(address.url, None).version()
+        Client(address.url, patience_seconds=0, timeout=5).version()
     except HpsearchError:
         return None
     return address
@@ -73,15 +73,15 @@ def named_client(url: str, token: str | None, home: Home) -> "Client":
 
     address = home.read_address()
     own = address is not None and _same(address.url, url)
-    client = Client(url, token or (home.read_token() if own else None))
+    secret = token or (home.read_token() if own else None)
     try:
-        client.version()
+        Client(url, secret, patience_seconds=0).version()
     except ServerUnreachable as error:
         raise ServerUnreachable(
             f"no server answers at {url}",
             hint=error.hint or "check the address, or start one with `hpsearch serve`",
         ) from None
-    return client
+    return Client(url, secret)
 
 
 def _same(one: str, other: str) -> bool:

@@ -1,5 +1,6 @@
 """The end of a run: the report is written, the answer printed, a failed gate told with its remedy."""
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,13 @@ from hpsearch.cli import show
 from hpsearch.errors import GateFailed, HpsearchError
 from hpsearch.home import Home
 from hpsearch.records import Best, Stage, StageState, Study, StudyState
-from hpsearch.study_report import CURVES, report
+from hpsearch.study_report import CURVES, report, to_markdown
 
 if TYPE_CHECKING:
     from hpsearch.client import StudyHandle
 
 BEST = 10
+TRIALS, POINTS = 1_000, 200  # what a report is made of; it says what it leaves out
 
 
 def tell(handle: "StudyHandle", study: Study, home: Home, *, json: bool) -> None:
@@ -42,9 +44,13 @@ def tell(handle: "StudyHandle", study: Study, home: Home, *, json: bool) -> None
 def write_report(
     handle: "StudyHandle", study: Study, stages: list[Stage], best: list[Best], path: Path
 ) -> None:
-    """The study's HTML report at `path`, whole or not at all."""
-    curves = {metric: handle.curves(metric=metric, points=200, top=400) for metric in CURVES}
-    text = report(study, stages, handle.trials(), curves, best)
+    """The study's report at `path`, whole or not at all: Markdown where it ends in .md, else HTML."""
+    trials = [trial.record for trial in itertools.islice(handle.trials(), TRIALS)]
+    if path.suffix == ".md":
+        text = to_markdown(study, stages, trials, best)
+    else:
+        curves = {metric: handle.curves(metric, points=POINTS, top=TRIALS) for metric in CURVES}
+        text = report(study, stages, trials, curves, best)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.new")

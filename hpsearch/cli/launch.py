@@ -30,12 +30,17 @@ def run_worker(
     options: LocalWorker, *, server: str | None, token: str | None, home: Path | None, wait_seconds: float
 ) -> None:
     """Run the daemon until it is told to stop. Raises HpsearchError where it can't start."""
+    import logging
+
     from hpsearch.worker import daemon
     from hpsearch.worker.settings import WorkerSettings
 
     chosen = settings.resolve(
         {"server": server, "token": token, "home": home, "data": options.data, "slots": options.slots}
     )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    # The client's library tells of every request.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     place = locate(chosen).create()
     url, secret = _server(chosen, place, wait_seconds)
     data = Path(chosen["data"].text).expanduser() if chosen["data"].text else place.data

@@ -26,14 +26,16 @@ def serve(
     if parent is not None:
         die_with_parent(parent)
     chosen = resolve({"host": host, "port": port, "home": home, "database_url": database_url})
+    place = locate(chosen).create()
     # By name: nothing in hpsearch imports api, so that a child which trains user code never can.
     server = importlib.import_module("api.server")
     settings = importlib.import_module("api.settings")
     server.serve(
-        settings.Settings(
+        ready=lambda address: typer.echo(f"listening on {address.url}, home {place.path}", err=True),
+        settings=settings.Settings(
             host=chosen["host"].text,
             port=chosen["port"].number,
-            home=locate(chosen).create(),
+            home=place,
             database_url=chosen["database_url"].text,
-        )
+        ),
     )

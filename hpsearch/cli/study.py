@@ -53,7 +53,7 @@ def list_studies(
     from hpsearch.cli.connect import connected
 
     with connected(server, token, home) as client:
-        records = [handle.record() for handle in client.studies()]
+        records = client.studies()
     if json:
         show.document(records)
     else:
@@ -304,13 +304,12 @@ def _act(
 def _acted(handle: "StudyHandle", action: Literal["pause", "resume", "stop", "cancel", "retry"]) -> "Study":
     match action:
         case "pause":
-            handle.pause()
+            return handle.pause()
         case "resume":
-            handle.resume()
+            return handle.resume()
         case "stop":
-            handle.stop()
+            return handle.stop()
         case "cancel":
-            handle.cancel()
+            return handle.cancel()
         case "retry":
-            handle.retry()
-    return handle.record()
+            return handle.retry()

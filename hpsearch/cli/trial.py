@@ -105,8 +105,7 @@ def stop(
     from hpsearch.records import TrialId
 
     with connected(server, token, home) as client:
-        client.trial(TrialId(trial)).stop()
-        record = client.trial(TrialId(trial)).record
+        record = client.trial(TrialId(trial)).stop()
     if json:
         show.document(record)
     else:
@@ -123,8 +122,7 @@ def retry(
     from hpsearch.records import TrialId
 
     with connected(server, token, home) as client:
-        client.trial(TrialId(trial)).retry()
-        record = client.trial(TrialId(trial)).record
+        record = client.trial(TrialId(trial)).retry()
     if json:
         show.document(record)
     else:
