@@ -5,11 +5,13 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from hpsearch.records import Points, Record, RunId, Series
 
-from hpsearch.records import Points, RunId, Series
 
-_SERIES: TypeAdapter[Series] = TypeAdapter(Series)
+class _Chunk(Record):
+    """A stretch of curves as it lies in the file."""
+
+    series: Series
 
 
 @dataclass(frozen=True)
@@ -85,16 +87,14 @@ class Backlog:
             self._in_memory -= point_count(chunk)
             return chunk
         assert self._descriptor is not None
-        series = _SERIES.validate_json(os.pread(self._descriptor, chunk.size, chunk.offset))
+        raw = os.pread(self._descriptor, chunk.size, chunk.offset)
         self._forget_spilled()
-        return series
+        return _Chunk.model_validate_json(raw).series
 
     def _write(self, series: Series) -> _Spilled:
         if self._descriptor is None:
             self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        body = b"{%s}" % b",".join(
-            b'"%s":%s' % (name.encode(), points.model_dump_json().encode()) for name, points in series.items()
-        )
+        body = _Chunk(series=series).model_dump_json().encode()
         offset = os.lseek(self._descriptor, 0, os.SEEK_END)
         view = memoryview(body)
         while view:

@@ -8,7 +8,6 @@ import socket
 import sys
 import traceback
 
-from hpsearch.errors import TrialError
 from hpsearch.records import FailureReason, Outcome, RunId, Series
 from hpsearch.training.program import Place, run_program
 from hpsearch.wire import LOG_BYTES
@@ -73,7 +72,7 @@ class PackTraining:
             gc.collect()  # cycles would keep the model's memory for the next trial
 
     def _train(self, errand: Errand) -> Outcome:
-        """The trial's outcome, whatever a user's code raises."""
+        """The trial's outcome."""
         run_id = errand.lease.run_id
 
         def report(series: Series) -> None:
@@ -86,13 +85,10 @@ class PackTraining:
                 report,
                 lambda: self._flags.wanted(run_id),
             )
-        except TrialError as error:
-            return Outcome(state="failed", reason=FailureReason(error.reason), message=error.message)
-        except BrokenPipeError:
-            raise
-        except BaseException as error:  # SystemExit of a user's code included
+        except Exception as error:  # run_program answers for a user's code; this is a fault of ours
             traceback.print_exc()
-            return Outcome(state="failed", reason=FailureReason.ERROR, message=_sentence(error))
+            message = f"training failed with {type(error).__name__}: {error}"[:2000]
+            return Outcome(state="failed", reason=FailureReason.ERROR, message=message)
 
     def _place(self, errand: Errand) -> Place:
         return Place(
@@ -116,11 +112,6 @@ class PackTraining:
         tail = os.pread(self._log, size - start, start).decode(errors="replace")
         os.ftruncate(self._log, 0)
         return tail
-
-
-def _sentence(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return text[:2000]
 
 
 def serve(channel_descriptor: int, log: int, parent_pid: int) -> int:

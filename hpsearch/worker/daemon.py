@@ -26,6 +26,7 @@ from hpsearch.worker.settings import WorkerSettings
 from hpsearch.worker.workplace import Workplace, take_workplace
 
 _LAST_WORDS_SECONDS = 3.0  # for the reports of what was killed at the drain's deadline
+_ANSWER_SECONDS = 10.0
 _LOOK_SECONDS = 0.05  # while draining, between looks for another order
 
 log = logging.getLogger(__name__)
@@ -152,7 +153,10 @@ def run(settings: WorkerSettings) -> int:
     where it can't start or go on, ServerUnreachable where no server answers.
     """
     rng = random.Random()  # noqa: S311 - jitter
-    daemon = Daemon(settings, Client(settings.server, settings.token), rng)
+    # No patience: the daemon repeats by its own rules. An answer that takes longer than a third of a lease is
+    # too late for a heartbeat.
+    client = Client(settings.server, settings.token, timeout=_ANSWER_SECONDS, patience_seconds=0)
+    daemon = Daemon(settings, client, rng)
     interrupted = False
 
     def on_signal(number: int, _frame: object) -> None:
@@ -166,4 +170,5 @@ def run(settings: WorkerSettings) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        client.close()
     return 130 if interrupted else 0

@@ -183,15 +183,19 @@ class SlotLoop:
 
     def _fetch_start(self, lease: Lease, folder: Path) -> Path | None:
         """The checkpoint to continue from; without it the trial trains from the start, with the same numbers."""
-        if lease.start is None:
-            return None
-        try:
-            return self._server.download_checkpoint(
-                lease.start.trial_id, lease.start.name, folder / "start.safetensors"
-            )
-        except (HpsearchError, OSError) as error:
-            log.warning("run %s starts afresh, its checkpoint can't be had: %s", lease.run_id, error)
-            return None
+        start = lease.start
+        while start is not None and self._reporter.holds(lease.run_id) and not self._draining.is_set():
+            try:
+                return self._server.download_checkpoint(
+                    start.trial_id, start.name, folder / "start.safetensors"
+                )
+            except (ServerUnreachable, Unavailable) as error:
+                log.warning("run %s waits for its checkpoint: %s", lease.run_id, error)
+                self._draining.wait(self._backoff.next_seconds())
+            except (HpsearchError, OSError) as error:
+                log.warning("run %s starts afresh, its checkpoint can't be had: %s", lease.run_id, error)
+                break
+        return None
 
     def _give_back(self, leases: tuple[Lease, ...]) -> None:
         """Leases that came when the worker was closing: said directly, the reporter may have ended."""

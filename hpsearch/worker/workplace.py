@@ -1,7 +1,9 @@
 """A worker's name and its own folder, which one process at a time may have."""
 
+import fcntl
 import hashlib
 import itertools
+import os
 import re
 import shutil
 import socket
@@ -9,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import fasteners
 
 from hpsearch.errors import Conflict, HpsearchError, InvalidInput
 
@@ -42,7 +42,7 @@ def take_workplace(home: Path, name: str | None) -> Iterator[Workplace]:
     for candidate in names:
         folder = home / "workers" / candidate
         lock = _lock(folder)
-        if lock.acquire(blocking=False):
+        if lock is not None:
             break
     else:
         raise Conflict(
@@ -54,15 +54,22 @@ def take_workplace(home: Path, name: str | None) -> Iterator[Workplace]:
         yield Workplace(candidate, folder)
     finally:
         shutil.rmtree(folder / "runs", ignore_errors=True)
-        lock.release()
+        os.close(lock)
 
 
-def _lock(folder: Path) -> fasteners.InterProcessLock:
+def _lock(folder: Path) -> int | None:
+    """A descriptor that holds the folder until it is closed; None where another process has it."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise HpsearchError(f"can't make the worker's folder {folder}: {error.strerror}") from None
-    return fasteners.InterProcessLock(folder / "lock")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
 
 
 def default_name(host: str, home: Path) -> str:

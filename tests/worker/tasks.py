@@ -1,0 +1,79 @@
+# ruff: noqa: T201
+"""Tasks that misbehave, for the worker's tests: a worker's own folder of tasks is this folder."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import torch
+from torch import nn
+
+from hpsearch.training import Data, Task
+
+
+class Well(Task):
+    """Trains in milliseconds."""
+
+    def data(self, params, seed):
+        generator = torch.Generator().manual_seed(seed)
+        x, y = torch.randn(200, 4, generator=generator), torch.arange(200) % 2
+        return Data(train=(x[:160], y[:160]), validation=(x[160:], y[160:]))
+
+    def model(self, params):
+        return nn.Linear(4, 2)
+
+
+class Raises(Well):
+    """Fails where the learning rate is above 1."""
+
+    def model(self, params):
+        if params["learning_rate"] > 1:
+            raise RuntimeError("no model for you")
+        return super().model(params)
+
+
+class Killed(Well):
+    def model(self, params):
+        if params["learning_rate"] > 1:
+            print("about to be killed", flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().model(params)
+
+
+class Exits(Well):
+    def model(self, params):
+        os._exit(3)
+
+
+class Hangs(Well):
+    """Sleeps through SIGTERM (PEP 475 takes the sleep up again)."""
+
+    def model(self, params):
+        if params["learning_rate"] > 1:
+            time.sleep(600)
+        return super().model(params)
+
+
+class Forks(Well):
+    """Starts a program in its process group, says its pid, and hangs."""
+
+    def model(self, params):
+        program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        print("grandchild", program.pid, flush=True)
+        time.sleep(600)
+
+
+class ShowsEnvironment(Well):
+    def model(self, params):
+        print(sorted(os.environ), "CUDA:", repr(os.environ.get("CUDA_VISIBLE_DEVICES")))
+        return super().model(params)
+
+
+class Slow(Well):
+    """One step takes a tenth of a second."""
+
+    def augment(self, x, generator):
+        time.sleep(0.1)
+        return x
