@@ -72,7 +72,9 @@ def _scaled(
 ) -> tuple[Tensor, Tensor]:
     if indices is not None:
         inputs, targets = inputs[indices], targets[indices]
-    return inputs.to(torch.float32) / scale, targets  # never in place: the test set is shared by every replicate
+    return inputs.to(
+        torch.float32
+    ) / scale, targets  # never in place: the test set is shared by every replicate
 
 
 def _digits() -> Source:

@@ -68,7 +68,16 @@ def checked(outputs: object) -> Tensor:
     return outputs
 
 
-def checked_scalar(loss: Tensor) -> None:
-    """Raise TrialError unless a loss is a single number."""
+def checked_scalar(loss: object) -> Tensor:
+    """A loss. Raises TrialError where it isn't a tensor with a single number."""
+    if not isinstance(loss, Tensor):
+        raise TrialError(f"the loss must return a tensor, not a {type(loss).__name__}")
     if loss.ndim != 0:
         raise TrialError(f"the loss must be a single number, not a tensor of shape {tuple(loss.shape)}")
+    return loss
+
+
+def zero_output_loss(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> float:
+    """The user's own loss where every output is zero: what a model that knows nothing scores."""
+    with torch.no_grad():
+        return float(loss(torch.zeros_like(checked(model(inputs))), targets))

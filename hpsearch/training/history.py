@@ -1,6 +1,6 @@
 """The curves of a run, and how much of them has been told."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from hpsearch.records import Points, Series
 
@@ -20,7 +20,13 @@ class History:
         steps.append(step)
         values.append(value)
 
-    def extend(self, name: str, steps: list[int], values: list[float]) -> None:
+    def add_once(self, name: str, step: int, value: float) -> None:
+        """Add it unless the curve has a value at this step already."""
+        steps = self.curves.get(name, ([], []))[0]
+        if not steps or steps[-1] != step:
+            self.add(name, step, value)
+
+    def extend(self, name: str, steps: Iterable[int], values: Iterable[float]) -> None:
         curve = self.curves.setdefault(name, ([], []))
         curve[0].extend(steps)
         curve[1].extend(values)

@@ -24,7 +24,7 @@ def input_statistics(prepared: Prepared) -> dict[str, float]:
     and the 90th percentile of the features' own shifts (their maximum would grow with the number of
     features); `val_std_ratio`, validation std over training std, within features. NaN for token ids.
     """
-    train = _inputs(prepared.train, prepared.evaluation_indices())
+    train = _inputs(prepared.train, prepared.evaluation_indices)
     validation = _inputs(prepared.validation, torch.arange(min(SAMPLES, prepared.validation.count)))
     if not train.is_floating_point():
         names = ("input_abs_mean", "feature_std_ratio", "val_mean_shift", "val_std_ratio")

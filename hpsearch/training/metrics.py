@@ -64,8 +64,8 @@ def accuracy(outputs: Tensor, targets: Tensor) -> float:
 
 def balanced_accuracy(outputs: Tensor, targets: Tensor) -> float:
     """Mean over the classes present of the share of that class that is recognised."""
-    labels = class_indices(targets).flatten()
-    right = (predicted(outputs).flatten() == labels).double()
+    labels = class_indices(targets).flatten().cpu()
+    right = (predicted(outputs).flatten().cpu() == labels).double()
     counts = torch.bincount(labels).double()
     hits = torch.zeros_like(counts).index_add_(0, labels, right)
     present = counts > 0
@@ -80,12 +80,12 @@ def multilabel_accuracy(outputs: Tensor, targets: Tensor) -> float:
 
 
 def mse(outputs: Tensor, targets: Tensor) -> float:
-    outputs, targets = paired(outputs, targets)
+    outputs, targets = paired(outputs.cpu(), targets.cpu())  # float64 is unknown to MPS
     return float((outputs.double() - targets.double()).square().mean())
 
 
 def mae(outputs: Tensor, targets: Tensor) -> float:
-    outputs, targets = paired(outputs, targets)
+    outputs, targets = paired(outputs.cpu(), targets.cpu())  # float64 is unknown to MPS
     return float((outputs.double() - targets.double()).abs().mean())
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,11 @@ class Prepared:
     def steps_per_epoch(self) -> int:
         return self.train.count // self.batch_size
 
+    @property
+    def reported_metrics(self) -> tuple[str, ...]:
+        """What each evaluation reports."""
+        return tuple(f"{split}_{what}" for split in ("train", "val") for what in ("loss", self.metric.name))
+
     def new_model(self, purpose: str = "init") -> nn.Module:
         """A model on the device with initial weights drawn for this purpose."""
         seed_globals(self.seeds.derive(purpose))
@@ -68,6 +74,7 @@ class Prepared:
         for number, (inputs, targets) in enumerate(batches, start=step):
             yield self.task.augment(inputs, self.seeds.generator(f"augment/{number}")), targets
 
+    @cached_property
     def evaluation_indices(self) -> Tensor:
         """The training samples that training metrics are measured on, fixed for the replicate."""
         return self.sample_indices(TRAIN_EVALUATION, "train_evaluation")

@@ -1,33 +1,27 @@
 """A trial from assignment to outcome."""
 
 import logging
-import math
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from hpsearch import curves
-from hpsearch.errors import HpsearchError, TrialError
-from hpsearch.records import FailureReason, Number, Outcome, Series, digest_of
+from hpsearch.records import Outcome, Series, digest_of
 from hpsearch.space import Params
 from hpsearch.spec import FileTask
+from hpsearch.spec import Task as TaskSpec
 from hpsearch.training.check import check
 from hpsearch.training.checkpoint import BEST_FILE, LAST_FILE, Checkpoint, read_checkpoint, write_weights
-from hpsearch.training.evaluation import evaluate
-from hpsearch.training.prepared import Prepared, class_labels, prepare
+from hpsearch.training.failure import failed_outcome
+from hpsearch.training.outcome import train_outcome
+from hpsearch.training.prepared import Prepared, prepare
 from hpsearch.training.resolution import resolved
 from hpsearch.training.schedules import build_schedule
 from hpsearch.training.seeds import Seeds, reproducible
 from hpsearch.training.task import Task
-from hpsearch.training.trainer import End, Plan, Trainer
+from hpsearch.training.trainer import Plan, Trainer
 from hpsearch.vocabulary import Knob, hyperparameters
 from hpsearch.wire import Assignment
 
-TRACEBACK_LINES = 12  # of the user's own frames, in a failed trial's message
-LAST_LOSSES = 20  # minibatch losses that step 3 of the recipe tests
 logger = logging.getLogger(__name__)
 
 
@@ -65,12 +59,9 @@ def run_program(
             resolved(assignment.task, place.tasks_dir, place.data_dir) as task,
         ):
             return run_task(task, assignment, place, report, stop)
-    except TrialError as error:
-        return _failed(FailureReason(error.reason), _sentence(error))
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        return _failed(FailureReason.OOM, f"out of memory on {place.device}: {_first_line(error)}")
+    # A task that calls sys.exit ends itself, not the pack; BaseExceptions like Ctrl-C go through.
     except (Exception, SystemExit) as error:
-        return _failed(FailureReason.ERROR, _explained(error, assignment, place))
+        return failed_outcome(error, _task_name(assignment.task), place.tasks_dir)
 
 
 def run_task(
@@ -115,9 +106,10 @@ def _train(
     )
     trainer = Trainer(prepared, plan, report, stop, _start(place, plan))
     end = trainer.run()
-    if trainer.best is not None and end != "released" and assignment.program.subset_batches is None:
-        write_weights(place.work_dir / BEST_FILE, trainer.best)
-    return _outcome(trainer, end)
+    best = trainer.selection.best
+    if best is not None and end != "released" and assignment.program.subset_batches is None:
+        write_weights(place.work_dir / BEST_FILE, best)
+    return train_outcome(trainer, end)
 
 
 def budget_steps(prepared: Prepared, assignment: Assignment) -> int:
@@ -165,112 +157,7 @@ def _start(place: Place, plan: Plan) -> Checkpoint | None:
     return checkpoint
 
 
-# --- outcomes ------------------------------------------------------------------------------------
-
-
-def _outcome(trainer: Trainer, end: End) -> Outcome:
-    best = trainer.best
-    steps = trainer.step - trainer.started_at_step
-    if end == "released":
-        return Outcome(state="released", metrics=trainer.history.last(), steps=steps)
-    if best is None:
-        end = "diverged"
-    metrics: dict[str, Number] = trainer.history.last()
-    if best is not None:
-        metrics.update({f"best_{name}": value for name, value in best.record.items()})
-    measurements = train_measurements(trainer)
-    if end == "diverged":
-        finite = [loss for loss in trainer.history.values("loss") if math.isfinite(loss)]
-        metrics["loss"] = finite[-1] if finite else math.nan
-        measurements["diverged_at"] = float(trainer.diverged_at or trainer.step)
-    elif trainer.plan.program.test:
-        metrics.update(_tested(trainer))
-    value = None if end == "diverged" or best is None else best.record[trainer.plan.objective.metric]
-    return Outcome(state=end, value=value, metrics=metrics, measurements=measurements, steps=steps)
-
-
-def train_measurements(trainer: Trainer) -> dict[str, Number | list[Number]]:
-    """`curves.features` of the whole curve, and what the recipe needs to read them."""
-    prepared, objective = trainer.prepared, trainer.plan.objective
-    losses = trainer.history.values("loss")
-    found: dict[str, Number | list[Number]] = {
-        **curves.features(trainer.history.curves, objective.metric, objective.direction),
-        "train_size": float(prepared.train.count),
-        "val_size": float(prepared.validation.count),
-        "steps_per_epoch": float(prepared.steps_per_epoch),
-        "classes": prepared.classes(),
-        "first_loss": losses[0] if losses else math.nan,
-        "last_losses": losses[-LAST_LOSSES:],
-        "seconds": trainer.seconds,
-    }
-    if trainer.fit_at is not None:
-        found["fit_at"] = float(trainer.fit_at)
-    if trainer.plan.program.subset_batches is not None:
-        found["conflicts"] = float(conflicts(prepared))
-    return found
-
-
-def conflicts(prepared: Prepared) -> int:
-    """How many training samples no model can get right: inputs that occur with several labels, counted
-    without each input's most frequent one. 0 for a regression.
-    """
-    inputs, targets = prepared.train.take(torch.arange(prepared.train.count))
-    labels = class_labels(targets, prepared.metric.name)
-    if labels is None:
-        return 0
-    seen: dict[bytes, dict[int, int]] = {}
-    for row, label in zip(inputs.cpu().flatten(1).numpy(), labels.tolist(), strict=True):
-        counts = seen.setdefault(row.tobytes(), {})
-        counts[label] = counts.get(label, 0) + 1
-    return sum(sum(counts.values()) - max(counts.values()) for counts in seen.values())
-
-
-def _tested(trainer: Trainer) -> dict[str, Number]:
-    """The best snapshot on the test set."""
-    prepared = trainer.prepared
-    if prepared.test is None or trainer.best is None:
-        return {}
-    trainer.model.load_state_dict(trainer.best.weights)
-    found = evaluate(
-        trainer.model,
-        prepared.test,
-        torch.arange(prepared.test.count),
-        prepared.evaluation_loss,
-        prepared.metric,
-        prepared.batch_size,
-    )
-    return {"test_loss": found.loss, f"test_{prepared.metric.name}": found.metric}
-
-
-# --- failures ------------------------------------------------------------------------------------
-
-
-def _failed(reason: FailureReason, message: str) -> Outcome:
-    return Outcome(state="failed", reason=reason, message=message)
-
-
-def _sentence(error: HpsearchError) -> str:
-    return f"{error.message} ({error.hint})" if error.hint else error.message
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _explained(error: BaseException, assignment: Assignment, place: Place) -> str:
-    """One sentence, and the last lines of the traceback that lie in the user's own files."""
-    task = assignment.task
-    name = (
+def _task_name(task: TaskSpec) -> str:
+    return (
         f"{task.file}:{task.class_name}" if isinstance(task, FileTask) else f"{task.model} on {task.dataset}"
     )
-    sentence = f"task {name} raised {type(error).__name__}: {_first_line(error)}"
-    frames = [] if place.tasks_dir is None else _frames_under(error, place.tasks_dir.resolve())
-    if not frames:
-        return sentence
-    lines = "".join(traceback.format_list(frames)).splitlines()[-TRACEBACK_LINES:]
-    return "\n".join([sentence, *lines])
-
-
-def _frames_under(error: BaseException, folder: Path) -> list[traceback.FrameSummary]:
-    frames = traceback.extract_tb(error.__traceback__)
-    return [frame for frame in frames if Path(frame.filename).is_relative_to(folder)]
