@@ -1,0 +1,135 @@
+"""What follows in a study: asked after everything that may have ended its last open trial. Idempotent."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from hpsearch.errors import Unavailable
+from hpsearch.recipe import plan as recipe
+from hpsearch.records import (
+    StageId,
+    StageKind,
+    StageState,
+    StudyId,
+    StudyState,
+    TrialPlan,
+    TrialState,
+)
+from hpsearch.samplers.methods import PLAIN
+from hpsearch.service import budgets, moves, plain
+from hpsearch.spec import StudySpec
+from hpsearch.store import events, stages, studies, trials
+from hpsearch.store.engine import Transaction, allow_long_statements, savepoint
+from hpsearch.store.studies import StudyRow
+
+MAX_DECISIONS = 100  # in a row without a trial: far beyond any recipe, short of an endless loop
+
+
+def advance(tx: Transaction, study_id: StudyId, *, now: datetime) -> None:
+    """Plan, judge or finish, until there are open trials to wait for. Does nothing where there are.
+
+    Locks the study's row first, so that two last results that arrive together can't each see the other's
+    trial still running. Planning that raises fails the study with the reason; what came before it stays.
+    """
+    study = studies.lock(tx, study_id)
+    if study is None:
+        return
+    if study.state is StudyState.STOPPING and study.running == 0:
+        moves.move_study(tx, study, StudyState.STOPPED, reason=study.study.reason, now=now)
+    if study.state is not StudyState.RUNNING:
+        return
+    spec = study.spec
+    if study.waiting + study.running > 0:
+        _stop_if_spent(tx, study, spec, now=now)
+        return
+    try:
+        with savepoint(tx):
+            if spec.method in PLAIN:
+                _advance_plain(tx, study, spec, now=now)
+            else:
+                _advance_recipe(tx, study, spec, now=now)
+    except Unavailable:
+        raise
+    except Exception as error:  # a bug of a planner's must not undo the result that woke it
+        reason = f"planning failed: {type(error).__name__}: {error}"
+        moves.end_running_stage(tx, study, StageState.FAILED, now=now)
+        moves.move_study(tx, study, StudyState.FAILED, reason=reason[:1000], now=now)
+
+
+def _stop_if_spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> None:
+    """No new trials once the budget is used up; those under way finish."""
+    why = budgets.spent(study, spec, now=now)
+    if why is None or study.waiting == 0:
+        return
+    moves.cancel_waiting(tx, study, f"the study stopped: {why}", resumable=True, now=now)
+    state = StudyState.STOPPING if study.running else StudyState.STOPPED
+    moves.move_study(tx, study, state, reason=why, now=now)
+
+
+def _advance_plain(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> None:
+    """Plain methods plan all their points at once, then end."""
+    known = stages.of_study(tx, study.id)
+    if not known:
+        stage_id = _open(tx, study, StageKind.SEARCH, 0, now=now)
+        if _plan(tx, study, stage_id, PLAIN[spec.method](spec), now=now):
+            return
+    plain.finish(tx, study, now=now)
+
+
+def _advance_recipe(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> None:
+    """Apply the recipe's decisions until one has planned trials or finished the study."""
+    finished = trials.of_study(tx, study.id)
+    for _ in range(MAX_DECISIONS):
+        known = stages.of_study(tx, study.id)
+        decision = recipe.decide(spec, known, finished)
+        running = next((s.id for s in reversed(known) if s.state is StageState.RUNNING), None)
+        if decision.close is not None:
+            _close(tx, study, decision.close, now=now)
+            running = None
+        if decision.open is not None:
+            running = _open(tx, study, decision.open.kind, decision.open.round, now=now)
+        if decision.trials:
+            why = budgets.spent(study, spec, now=now)
+            if why is not None:
+                moves.move_study(tx, study, StudyState.STOPPED, reason=why, now=now)
+                return
+            if running is None:
+                raise ValueError("trials were planned while no stage is running")
+            if _plan(tx, study, running, decision.trials, now=now):
+                return
+        if decision.finish is not None:
+            moves.move_study(tx, study, decision.finish.state, reason=decision.finish.reason, now=now)
+            return
+        if decision.close is None and decision.open is None:
+            raise ValueError("the recipe waits, but no trial is open")
+    raise ValueError(f"the recipe made {MAX_DECISIONS} decisions without planning a trial")
+
+
+def _open(tx: Transaction, study: StudyRow, kind: StageKind, number: int, *, now: datetime) -> StageId:
+    stage_id = stages.insert_stage(tx, study.id, kind, round_number=number, now=now)
+    data = {"stage_id": stage_id, "kind": kind, "round": number}
+    events.add(tx, study.id, "stage_opened", data, now=now)
+    return stage_id
+
+
+def _close(tx: Transaction, study: StudyRow, close: recipe.StageClose, *, now: datetime) -> None:
+    stages.close(tx, close.stage_id, close.state, verdict=close.verdict, carried=close.carried, now=now)
+    data = {
+        "stage_id": close.stage_id,
+        "state": close.state,
+        "code": close.verdict.code,
+        "text": close.verdict.text,
+    }
+    events.add(tx, study.id, "stage_closed", data, now=now)
+
+
+def _plan(
+    tx: Transaction, study: StudyRow, stage_id: StageId, plans: Iterable[TrialPlan], *, now: datetime
+) -> int:
+    """Store the plans that are new; returns how many."""
+    allow_long_statements(tx)
+    count = trials.insert_plans(tx, study.id, stage_id, plans, first_number=study.planned, now=now)
+    if count:
+        stages.add_trials(tx, stage_id, count)
+        studies.count_trials(tx, study.id, {TrialState.WAITING: count}, planned=count)
+        events.add(tx, study.id, "trials_planned", {"stage_id": stage_id, "count": count}, now=now)
+    return count

@@ -1,0 +1,48 @@
+"""Checkpoints: files that a run registers under its lease."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from hpsearch.errors import LeaseLost, NotFound
+from hpsearch.records import Checkpoint, RunId, TrialId, WorkerId
+from hpsearch.service import lookup
+from hpsearch.store import checkpoints, runs
+from hpsearch.store.engine import Database, retried
+
+
+@retried
+def register(
+    db: Database,
+    run_id: RunId,
+    worker_id: WorkerId,
+    name: Literal["best", "last"],
+    step: int,
+    size: int,
+    sha256: str,
+    path: Path,
+    *,
+    now: datetime,
+) -> Checkpoint:
+    """Make a stored file the run's newest checkpoint of that name. Raises LeaseLost."""
+    with db.write() as tx:
+        row = runs.lock(tx, [run_id]).get(run_id)
+        if row is None or row.run.worker_id != worker_id:
+            raise LeaseLost(f"run {run_id} is not this worker's; drop it")
+        if not row.active:
+            raise LeaseLost(f"run {run_id} is {row.run.state}; drop it")
+        checkpoint = Checkpoint(
+            trial_id=row.run.trial_id, run_id=run_id, name=name, step=step, size=size, sha256=sha256
+        )
+        checkpoints.put(tx, checkpoint, str(path), now=now)
+        return checkpoint
+
+
+def find(db: Database, trial_id: TrialId, name: Literal["best", "last"]) -> tuple[Checkpoint, Path]:
+    """(the trial's newest checkpoint of that name, where its file lies). Raises NotFound."""
+    with db.read() as tx:
+        lookup.trial(tx, trial_id)
+        stored = checkpoints.newest(tx, trial_id, name)
+    if stored is None:
+        raise NotFound(f"trial {trial_id} has no {name!r} checkpoint")
+    return stored.checkpoint, Path(stored.path)

@@ -1,0 +1,94 @@
+"""The reaper: ends leases that ran out and wakes studies. Runs always; any number of them is harmless."""
+
+import platform
+from datetime import datetime, timedelta
+
+from hpsearch.records import RunState, StudyId
+from hpsearch.service import outcomes
+from hpsearch.service.advance import advance
+from hpsearch.service.leases import LEASE_SECONDS
+from hpsearch.store import runs, studies, ticks, trials
+from hpsearch.store.engine import Database, Transaction, retried
+from hpsearch.store.runs import RunRow
+from hpsearch.store.ticks import Tick
+
+
+def tick(
+    db: Database,
+    *,
+    now: datetime,
+    monotonic: float,
+    lease_seconds: float = LEASE_SECONDS,
+    server: str | None = None,
+) -> int:
+    """End what has expired, plan what is due; returns how many leases were lost.
+
+    `monotonic`: seconds of this machine's steady clock, by which a jump of the wall clock is told. After a
+    jump, or an outage of all servers, live leases are first extended by one lease: their workers may live.
+    `server`: whose tick this is, by default this machine's.
+    """
+    _note(db, server or platform.node(), Tick(now, monotonic), lease_seconds)
+    with db.read() as tx:
+        expired = runs.studies_with_expired(tx, now=now)
+    lost = sum(_reap(db, study_id, now=now) for study_id in expired)
+    with db.read() as tx:
+        due = studies.due(tx, now=now)
+    for study_id in due:
+        _advance(db, study_id, now=now)
+    return lost
+
+
+@retried
+def _note(db: Database, server: str, this: Tick, lease_seconds: float) -> None:
+    """Record the tick; where time was lost since the last one, give every live lease a new term."""
+    with db.write() as tx:
+        if _time_was_lost(tx, server, this, lease_seconds):
+            runs.renew_all(tx, lease_until=this.wall + timedelta(seconds=lease_seconds))
+        ticks.record(tx, server, this)
+
+
+def _time_was_lost(tx: Transaction, server: str, this: Tick, lease_seconds: float) -> bool:
+    # Extending at every start instead would let a server that crashes in a loop strand dead workers' trials.
+    newest = ticks.newest_wall(tx)
+    if newest is not None and (this.wall - newest).total_seconds() > lease_seconds / 2:
+        return True
+    last = ticks.last(tx, server)
+    if last is None:
+        return False
+    drift = (this.wall - last.wall).total_seconds() - (this.monotonic - last.monotonic)
+    return abs(drift) > lease_seconds / 2
+
+
+@retried
+def _reap(db: Database, study_id: StudyId, *, now: datetime) -> int:
+    """One study's expired leases: run, trial, accounts and event in one transaction."""
+    with db.write() as tx:
+        if studies.lock(tx, study_id) is None:
+            return 0
+        # Asked again under the lock: a heartbeat may have come in between.
+        expired = runs.lock_active(tx, study_id=study_id, expired_at=now)
+        lose_runs(tx, expired, charged=True, why="its worker fell silent", now=now)
+        advance(tx, study_id, now=now)
+        return len(expired)
+
+
+@retried
+def _advance(db: Database, study_id: StudyId, *, now: datetime) -> None:
+    with db.write() as tx:
+        advance(tx, study_id, now=now)
+
+
+def lose_runs(tx: Transaction, rows: list[RunRow], *, charged: bool, why: str, now: datetime) -> None:
+    """End runs whose worker is gone. `charged`: to the trial that each pack was training.
+
+    The others of a pack had not begun: packs are trained in the order of their runs.
+    """
+    suspects = {(row.run.worker_id, row.request_id): row.id for row in reversed(rows)}
+    for row in rows:
+        study = studies.lock(tx, row.study_id)
+        trial = trials.get(tx, row.run.trial_id)
+        assert study is not None
+        assert trial is not None
+        runs.end(tx, row.id, RunState.LOST, message=why, now=now)
+        suspect = suspects[row.run.worker_id, row.request_id] == row.id
+        outcomes.lose(tx, study, trial, charged=charged and suspect, stopped=row.stop, why=why, now=now)

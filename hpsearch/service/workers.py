@@ -1,0 +1,68 @@
+"""Workers: they register, are listed, and drain."""
+
+from datetime import datetime, timedelta
+
+from hpsearch.errors import NotFound, nearest
+from hpsearch.records import Worker, WorkerId, WorkerState
+from hpsearch.service.advance import advance
+from hpsearch.service.leases import GONE_AFTER_LEASES, LEASE_SECONDS
+from hpsearch.service.reaper import lose_runs
+from hpsearch.store import runs, studies, workers
+from hpsearch.store.engine import Database, Transaction, retried
+from hpsearch.store.workers import WorkerRow
+from hpsearch.wire import RegisterWorker, WorkerList
+
+
+@retried
+def register(db: Database, body: RegisterWorker, *, now: datetime) -> Worker:
+    """A daemon says what it is. The same name again is a new incarnation with a new id: what the old one
+    held ends at once, and its trials wait again with nothing charged."""
+    with db.write() as tx:
+        count, before = workers.incarnations(tx, body.name)
+        if before is not None:
+            workers.set_state(tx, before, WorkerState.GONE)
+            _take_over(tx, before, now=now)
+        worker_id = workers.insert_worker(tx, body, incarnation=count + 1, now=now)
+        row = workers.lock(tx, worker_id)
+        assert row is not None
+        return row.worker
+
+
+def _take_over(tx: Transaction, worker_id: WorkerId, *, now: datetime) -> None:
+    held = runs.active_studies(tx, worker_id)
+    studies.lock_many(tx, held)
+    lost = runs.lock_active(tx, worker_id=worker_id)
+    lose_runs(tx, lost, charged=False, why="its worker was started again", now=now)
+    for study_id in sorted({row.study_id for row in lost}):
+        advance(tx, study_id, now=now)
+
+
+def list_all(db: Database, *, now: datetime, lease_seconds: float = LEASE_SECONDS) -> WorkerList:
+    """Every worker by name, `gone` when it was not seen for three leases."""
+    seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * lease_seconds)
+    with db.read() as tx:
+        running = runs.active_by_worker(tx)
+        shown = [_shown(row, running.get(row.id, 0), seen_since) for row in workers.current(tx)]
+    return WorkerList(workers=tuple(shown))
+
+
+@retried
+def drain(db: Database, key: str, *, now: datetime) -> Worker:
+    """No new trials for this worker (by name or id); those under way finish. Told at its next heartbeat."""
+    with db.write() as tx:
+        row = workers.find(tx, key)
+        if row is None:
+            near = nearest(key, workers.names(tx))
+            hint = f"did you mean {near!r}?" if near else "`hpsearch worker list` shows all"
+            raise NotFound(f"no worker {key[:100]!r}", hint=hint)
+        if row.worker.state is WorkerState.ACTIVE:
+            workers.set_state(tx, row.id, WorkerState.DRAINING)
+        drained = workers.find(tx, str(row.id)) or row
+        seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * LEASE_SECONDS)
+        return _shown(drained, runs.active_by_worker(tx).get(row.id, 0), seen_since)
+
+
+def _shown(row: WorkerRow, running: int, seen_since: datetime) -> Worker:
+    unseen = row.worker.last_seen_at < seen_since
+    state = WorkerState.GONE if unseen else row.worker.state
+    return row.worker.model_copy(update={"state": state, "running": running})

@@ -1,0 +1,51 @@
+"""Rows of checkpoints: the newest of each name per run; the files are the API's."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hpsearch.records import Checkpoint, TrialId
+from hpsearch.store.engine import Transaction
+from hpsearch.store.tables import checkpoints
+
+
+@dataclass(frozen=True)
+class StoredCheckpoint:
+    """A checkpoint and where its file lies."""
+
+    checkpoint: Checkpoint
+    path: str
+
+
+def put(tx: Transaction, checkpoint: Checkpoint, path: str, *, now: datetime) -> None:
+    """Keep it as its run's newest of that name."""
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    new = dialect.insert(checkpoints).values(**checkpoint.model_dump(), path=path, created_at=now)
+    changed = {name: new.excluded[name] for name in ("step", "size", "sha256", "path", "created_at")}
+    tx.execute(new.on_conflict_do_update(index_elements=["run_id", "name"], set_=changed))
+
+
+def newest(tx: Transaction, trial_id: TrialId, name: str) -> StoredCheckpoint | None:
+    """The one that the trial's latest run registered under this name."""
+    row = tx.execute(
+        select(checkpoints)
+        .where(checkpoints.c.trial_id == trial_id, checkpoints.c.name == name)
+        .order_by(checkpoints.c.run_id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _row(row)
+
+
+def _row(row: Row[Any]) -> StoredCheckpoint:
+    checkpoint = Checkpoint(
+        trial_id=row.trial_id,
+        run_id=row.run_id,
+        name=row.name,
+        step=row.step,
+        size=row.size,
+        sha256=row.sha256,
+    )
+    return StoredCheckpoint(checkpoint, row.path)

@@ -1,0 +1,99 @@
+"""Curves as columns: one compressed chunk per run and sequence number."""
+
+import json
+import struct
+import zlib
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hpsearch.records import Points, RunId, Series
+from hpsearch.store.engine import Transaction
+from hpsearch.store.tables import metric_chunks, run_logs
+from hpsearch.wire import LOG_BYTES
+
+FAST = 1  # zlib level: the columns are small, the server's one writer waits for them
+
+
+def add_chunk(tx: Transaction, run_id: RunId, seq: int, series: Series) -> None:
+    """Store a stretch of curves; the same (run, seq) again changes nothing."""
+    values = {"run_id": run_id, "seq": seq, "data": pack(series)}
+    tx.execute(_insert(tx).values(values).on_conflict_do_nothing())
+
+
+def chunks(
+    tx: Transaction, run_ids: Collection[RunId], names: Collection[str] | None = None
+) -> dict[RunId, list[Series]]:
+    """Each run's stretches in the order they were reported, with only `names` where given."""
+    found: dict[RunId, list[Series]] = {run_id: [] for run_id in run_ids}
+    rows = tx.execute(
+        select(metric_chunks)
+        .where(metric_chunks.c.run_id.in_(run_ids))
+        .order_by(metric_chunks.c.run_id, metric_chunks.c.seq)
+    )
+    for row in rows:
+        found[row.run_id].append(unpack(row.data, names))
+    return found
+
+
+def append_log(tx: Transaction, run_id: RunId, text: str) -> None:
+    """Keep the last 64 KiB of a run's output."""
+    old = log(tx, run_id)
+    insert = _insert_log(tx).values(run_id=run_id, text=_tail(old + text))
+    tx.execute(insert.on_conflict_do_update(index_elements=["run_id"], set_={"text": insert.excluded.text}))
+
+
+def log(tx: Transaction, run_id: RunId) -> str:
+    """A run's output, "" where it had none."""
+    found = tx.execute(select(run_logs.c.text).where(run_logs.c.run_id == run_id)).scalar()
+    return "" if found is None else str(found)
+
+
+def pack(series: Series) -> bytes:
+    """[header length, header (names and lengths), then per metric int64 steps and float64 values], zlib.
+
+    Raises OverflowError for a step beyond 64 bits.
+    """
+    header = json.dumps([[name, len(points.steps)] for name, points in series.items()]).encode()
+    parts = [struct.pack("<I", len(header)), header]
+    for points in series.values():
+        parts.append(np.asarray(points.steps, dtype="<i8").tobytes())
+        parts.append(np.asarray(points.values, dtype="<f8").tobytes())
+    return zlib.compress(b"".join(parts), FAST)
+
+
+def unpack(data: bytes, names: Collection[str] | None = None) -> Series:
+    """What `pack` was given, NaN and infinities included."""
+    raw = zlib.decompress(data)
+    (size,) = struct.unpack_from("<I", raw)
+    header: list[tuple[str, int]] = json.loads(raw[4 : 4 + size])
+    return dict(_columns(raw, 4 + size, header, names))
+
+
+def _columns(
+    raw: bytes, offset: int, header: list[tuple[str, int]], names: Collection[str] | None
+) -> Iterator[tuple[str, Points]]:
+    for name, count in header:
+        if names is None or name in names:
+            steps = np.frombuffer(raw, dtype="<i8", count=count, offset=offset)
+            values = np.frombuffer(raw, dtype="<f8", count=count, offset=offset + 8 * count)
+            # Checked when it was reported; 10,000 points need not be checked again.
+            yield name, Points.model_construct(steps=tuple(steps.tolist()), values=tuple(values.tolist()))
+        offset += 16 * count
+
+
+def _tail(text: str) -> str:
+    if len(text) <= LOG_BYTES // 4:  # even if every character took four bytes
+        return text
+    return text.encode("utf-8", "replace")[-LOG_BYTES:].decode("utf-8", "ignore")
+
+
+def _insert(tx: Transaction) -> Any:
+    return (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(metric_chunks)
+
+
+def _insert_log(tx: Transaction) -> Any:
+    return (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(run_logs)

@@ -1,0 +1,39 @@
+"""Brings a database to the newest schema."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
+
+from hpsearch import migrations
+from hpsearch.errors import InvalidInput
+
+# Any constant: servers that start together on one Postgres migrate one after the other.
+ADVISORY_LOCK = 0x68707365
+
+
+def upgrade(connection: Connection) -> None:
+    """Apply the missing migrations inside the connection's transaction. Raises InvalidInput for a database
+    whose schema is newer than this program."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL lock_timeout = '60s'"))
+        connection.execute(text("SET LOCAL statement_timeout = '60s'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+    try:
+        command.upgrade(config(connection), "head")
+    except CommandError as error:
+        raise InvalidInput(
+            f"the database can't be migrated: {error}",
+            hint="it may belong to a newer hpsearch; upgrade this one",
+        ) from None
+
+
+def config(connection: Connection) -> Config:
+    """Alembic's configuration for one open connection."""
+    made = Config()
+    made.set_main_option("script_location", str(Path(migrations.__path__[0])).replace("%", "%%"))
+    made.set_main_option("path_separator", "os")
+    made.attributes["connection"] = connection
+    return made

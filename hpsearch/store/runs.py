@@ -1,0 +1,236 @@
+"""Rows of runs. A run's id, its worker and the state `active` together are the fence of every write."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+
+from hpsearch.records import (
+    FailureReason,
+    Run,
+    RunId,
+    RunState,
+    StudyId,
+    StudyState,
+    TrialId,
+    WorkerId,
+)
+from hpsearch.store.engine import Transaction
+from hpsearch.store.tables import runs, studies
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run and what only the service reads. `stop`: the user asked for its end."""
+
+    run: Run
+    study_id: StudyId
+    slot: int
+    request_id: str
+    stop: bool
+    last_seq: int
+    outcome_digest: str | None
+
+    @property
+    def id(self) -> RunId:
+        return self.run.id
+
+    @property
+    def active(self) -> bool:
+        return self.run.state is RunState.ACTIVE
+
+
+@dataclass(frozen=True)
+class NewRun:
+    trial_id: TrialId
+    epoch: int
+
+
+def insert_runs(
+    tx: Transaction,
+    new: Sequence[NewRun],
+    *,
+    study_id: StudyId,
+    worker_id: WorkerId,
+    slot: int,
+    request_id: str,
+    lease_until: datetime,
+    now: datetime,
+) -> list[RunId]:
+    """Active runs, their ids in the order of `new`."""
+    rows = [
+        {
+            "trial_id": run.trial_id,
+            "study_id": study_id,
+            "worker_id": worker_id,
+            "epoch": run.epoch,
+            "slot": slot,
+            "request_id": request_id,
+            "state": RunState.ACTIVE,
+            "message": "",
+            "stop": False,
+            "last_seq": -1,
+            "lease_until": lease_until,
+            "started_at": now,
+        }
+        for run in new
+    ]
+    # Row by row on purpose: a pack is small, and its ids must rise in the order it is trained.
+    one = insert(runs).returning(runs.c.id)
+    return [RunId(tx.execute(one, row).scalar_one()) for row in rows]
+
+
+def studies_of(tx: Transaction, ids: Iterable[RunId]) -> list[StudyId]:
+    wanted = select(runs.c.study_id).where(runs.c.id.in_(set(ids))).distinct()
+    return list(tx.execute(wanted).scalars())
+
+
+def lock(tx: Transaction, ids: Collection[RunId]) -> dict[RunId, RunRow]:
+    """The runs, which nobody else changes until this transaction ends."""
+    rows = tx.execute(select(runs).where(runs.c.id.in_(set(ids))).order_by(runs.c.id).with_for_update())
+    return {row.id: _row(row) for row in rows}
+
+
+def lock_active(
+    tx: Transaction,
+    *,
+    study_id: StudyId | None = None,
+    worker_id: WorkerId | None = None,
+    expired_at: datetime | None = None,
+) -> list[RunRow]:
+    """Active runs of a study or worker, or whose lease has run out, by id."""
+    wanted = select(runs).where(runs.c.state == RunState.ACTIVE)
+    if study_id is not None:
+        wanted = wanted.where(runs.c.study_id == study_id)
+    if worker_id is not None:
+        wanted = wanted.where(runs.c.worker_id == worker_id)
+    if expired_at is not None:
+        wanted = wanted.where(runs.c.lease_until < expired_at)
+    return [_row(row) for row in tx.execute(wanted.order_by(runs.c.id).with_for_update())]
+
+
+def of_request(tx: Transaction, worker_id: WorkerId, request_id: str) -> list[RunRow]:
+    """The active runs that this request was given."""
+    rows = tx.execute(
+        select(runs)
+        .where(
+            runs.c.worker_id == worker_id, runs.c.state == RunState.ACTIVE, runs.c.request_id == request_id
+        )
+        .order_by(runs.c.id)
+    )
+    return [_row(row) for row in rows]
+
+
+def of_trial(tx: Transaction, trial_id: TrialId) -> list[Run]:
+    rows = tx.execute(select(runs).where(runs.c.trial_id == trial_id).order_by(runs.c.epoch))
+    return [_row(row).run for row in rows]
+
+
+def ids_of_trials(tx: Transaction, trial_ids: Collection[TrialId]) -> dict[TrialId, list[RunId]]:
+    """Each trial's runs, oldest first."""
+    found: dict[TrialId, list[RunId]] = {trial_id: [] for trial_id in trial_ids}
+    rows = tx.execute(
+        select(runs.c.trial_id, runs.c.id).where(runs.c.trial_id.in_(trial_ids)).order_by(runs.c.epoch)
+    )
+    for row in rows:
+        found[row.trial_id].append(row.id)
+    return found
+
+
+def active_studies(tx: Transaction, worker_id: WorkerId) -> list[StudyId]:
+    wanted = select(runs.c.study_id).where(runs.c.worker_id == worker_id, runs.c.state == RunState.ACTIVE)
+    return list(tx.execute(wanted.distinct()).scalars())
+
+
+def studies_with_expired(tx: Transaction, *, now: datetime) -> list[StudyId]:
+    wanted = select(runs.c.study_id).where(runs.c.state == RunState.ACTIVE, runs.c.lease_until < now)
+    return list(tx.execute(wanted.distinct().order_by(runs.c.study_id)).scalars())
+
+
+def stop_states(tx: Transaction, worker_id: WorkerId, ids: Collection[RunId]) -> dict[RunId, bool]:
+    """The worker's active runs among `ids`, each with whether it should end."""
+    rows = tx.execute(
+        select(runs.c.id, runs.c.stop, studies.c.state)
+        .join(studies, studies.c.id == runs.c.study_id)
+        .where(runs.c.worker_id == worker_id, runs.c.state == RunState.ACTIVE, runs.c.id.in_(ids))
+        .order_by(runs.c.id)
+        .with_for_update(of=runs)
+    )
+    return {row.id: row.stop or row.state == StudyState.CANCELLED for row in rows}
+
+
+def renew(tx: Transaction, ids: Collection[RunId], *, lease_until: datetime) -> None:
+    tx.execute(
+        update(runs)
+        .where(runs.c.id.in_(ids), runs.c.state == RunState.ACTIVE)
+        .values(lease_until=lease_until)
+    )
+
+
+def renew_all(tx: Transaction, *, lease_until: datetime) -> None:
+    """Every live lease, after an outage or a jump of the clock."""
+    tx.execute(update(runs).where(runs.c.state == RunState.ACTIVE).values(lease_until=lease_until))
+
+
+def ask_to_stop(tx: Transaction, trial_id: TrialId) -> None:
+    tx.execute(
+        update(runs).where(runs.c.trial_id == trial_id, runs.c.state == RunState.ACTIVE).values(stop=True)
+    )
+
+
+def note_seq(tx: Transaction, run_id: RunId, seq: int) -> None:
+    tx.execute(update(runs).where(runs.c.id == run_id, runs.c.last_seq < seq).values(last_seq=seq))
+
+
+def end(
+    tx: Transaction,
+    run_id: RunId,
+    state: RunState,
+    *,
+    reason: FailureReason | None = None,
+    message: str = "",
+    outcome_digest: str | None = None,
+    now: datetime,
+) -> bool:
+    """The run ends, if it is active; says whether it was."""
+    ended = tx.execute(
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.state == RunState.ACTIVE)
+        .values(state=state, reason=reason, message=message, outcome_digest=outcome_digest, finished_at=now)
+    )
+    return ended.rowcount == 1
+
+
+def active_by_worker(tx: Transaction) -> dict[WorkerId, int]:
+    rows = tx.execute(
+        select(runs.c.worker_id, func.count().label("running"))
+        .where(runs.c.state == RunState.ACTIVE)
+        .group_by(runs.c.worker_id)
+    )
+    return {row.worker_id: row.running for row in rows}
+
+
+def _row(row: Row[Any]) -> RunRow:
+    run = Run(
+        id=row.id,
+        trial_id=row.trial_id,
+        worker_id=row.worker_id,
+        epoch=row.epoch,
+        state=RunState(row.state),
+        reason=None if row.reason is None else FailureReason(row.reason),
+        message=row.message,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        lease_until=row.lease_until,
+    )
+    return RunRow(
+        run=run,
+        study_id=row.study_id,
+        slot=row.slot,
+        request_id=row.request_id,
+        stop=row.stop,
+        last_seq=row.last_seq,
+        outcome_digest=row.outcome_digest,
+    )

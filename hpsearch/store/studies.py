@@ -1,0 +1,206 @@
+"""Rows of studies. `lock` first, then change trials: the row carries their counts."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, delete, func, insert, or_, select, update
+
+from hpsearch.records import FINISHED_STUDY_STATES, Study, StudyId, StudyState, TrialState
+from hpsearch.spec import StudySpec
+from hpsearch.store.engine import Transaction
+from hpsearch.store.tables import studies
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """A study and what only the service reads.
+
+    `pace`: seconds per unit of budget by kind of work. `started`: trials claimed at least once.
+    """
+
+    study: Study
+    digest: str
+    planned: int
+    started: int
+    gpus: int
+    labels: tuple[str, ...]
+    pace: Mapping[str, float]
+    deadline: datetime | None
+
+    @property
+    def id(self) -> StudyId:
+        return self.study.id
+
+    @property
+    def state(self) -> StudyState:
+        return self.study.state
+
+    @property
+    def spec(self) -> StudySpec:
+        return StudySpec.model_validate(self.study.spec)
+
+    @property
+    def waiting(self) -> int:
+        return self.study.trial_counts[TrialState.WAITING]
+
+    @property
+    def running(self) -> int:
+        return self.study.trial_counts[TrialState.RUNNING]
+
+
+def insert_study(tx: Transaction, spec: StudySpec, *, now: datetime) -> StudyId:
+    """A new running study without trials."""
+    values: dict[str, Any] = {
+        "name": spec.name,
+        "digest": spec.digest,
+        "state": StudyState.RUNNING,
+        "reason": "",
+        "method": spec.method,
+        "metric": spec.objective.metric,
+        "direction": spec.objective.direction,
+        "spec": spec.model_dump(mode="json"),
+        "priority": spec.resources.priority,
+        "gpus": spec.resources.gpus,
+        "labels": list(spec.resources.labels),
+        "planned_trials": 0,
+        "started_trials": 0,
+        "pace": {},
+        "created_at": now,
+        **{f"{state}_trials": 0 for state in TrialState},
+    }
+    return StudyId(tx.execute(insert(studies).values(values).returning(studies.c.id)).scalar_one())
+
+
+def lock(tx: Transaction, study_id: StudyId) -> StudyRow | None:
+    """The study, which nobody else changes until this transaction ends."""
+    row = tx.execute(select(studies).where(studies.c.id == study_id).with_for_update()).one_or_none()
+    return None if row is None else _row(row)
+
+
+def lock_many(tx: Transaction, ids: Iterable[StudyId]) -> dict[StudyId, StudyRow]:
+    """Locks in the order of ids, so that two transactions never wait for each other."""
+    rows = (lock(tx, study_id) for study_id in sorted(set(ids)))
+    return {row.id: row for row in rows if row is not None}
+
+
+def find(tx: Transaction, key: str, *, lock: bool = False) -> StudyRow | None:
+    """By name, else by id."""
+    wanted = select(studies).where(studies.c.name == key)
+    row = tx.execute(wanted.with_for_update() if lock else wanted).one_or_none()
+    if row is None and key.isascii() and key.isdecimal() and len(key) < 19:
+        wanted = select(studies).where(studies.c.id == int(key))
+        row = tx.execute(wanted.with_for_update() if lock else wanted).one_or_none()
+    return None if row is None else _row(row)
+
+
+def names(tx: Transaction, limit: int = 10_000) -> list[str]:
+    """Newest first: what a misspelt name is compared with."""
+    return list(tx.execute(select(studies.c.name).order_by(studies.c.id.desc()).limit(limit)).scalars())
+
+
+def page(
+    tx: Transaction, *, state: StudyState | None, before: StudyId | None, limit: int
+) -> tuple[list[Study], int]:
+    """(at most `limit` studies, newest first, with ids under `before`; how many there are in all)."""
+    of_state: Select[Any] = select(studies)
+    count = select(func.count()).select_from(studies)
+    if state is not None:
+        of_state = of_state.where(studies.c.state == state)
+        count = count.where(studies.c.state == state)
+    if before is not None:
+        of_state = of_state.where(studies.c.id < before)
+    rows = tx.execute(of_state.order_by(studies.c.id.desc()).limit(limit))
+    return [_row(row).study for row in rows], tx.execute(count).scalar_one()
+
+
+def claimable(tx: Transaction, *, gpu: bool, labels: Iterable[str]) -> list[StudyId]:
+    """Running studies with waiting trials that a slot may take: by priority, then the least served."""
+    wanted = (
+        select(studies.c.id, studies.c.labels)
+        .where(studies.c.state == StudyState.RUNNING, studies.c.waiting_trials > 0)
+        .order_by(studies.c.priority.desc(), studies.c.running_trials, studies.c.id)
+    )
+    if not gpu:
+        wanted = wanted.where(studies.c.gpus == 0)
+    offered = set(labels)
+    return [row.id for row in tx.execute(wanted) if offered.issuperset(row.labels)]
+
+
+def due(tx: Transaction, *, now: datetime) -> list[StudyId]:
+    """Studies that can move on without news: no open trial is left, or their time is up."""
+    idle = and_(studies.c.waiting_trials == 0, studies.c.running_trials == 0)
+    alive = studies.c.state.in_([StudyState.RUNNING, StudyState.STOPPING])
+    late = and_(studies.c.state == StudyState.RUNNING, studies.c.deadline <= now)
+    return list(tx.execute(select(studies.c.id).where(or_(and_(alive, idle), late))).scalars())
+
+
+def count_trials(
+    tx: Transaction,
+    study_id: StudyId,
+    moves: Mapping[TrialState, int],
+    *,
+    planned: int = 0,
+    started: int = 0,
+    also: Mapping[str, Any] | None = None,
+) -> None:
+    """Add to the counts by state what a change of trials added or took away; `also` sets other columns."""
+    values: dict[str, Any] = {
+        f"{state}_trials": studies.c[f"{state}_trials"] + n for state, n in moves.items() if n
+    }
+    if planned:
+        values["planned_trials"] = studies.c.planned_trials + planned
+    if started:
+        values["started_trials"] = studies.c.started_trials + started
+    values |= also or {}
+    if values:
+        tx.execute(update(studies).where(studies.c.id == study_id).values(values))
+
+
+def set_state(
+    tx: Transaction, study_id: StudyId, state: StudyState, *, reason: str = "", now: datetime
+) -> None:
+    finished_at = now if state in FINISHED_STUDY_STATES else None
+    tx.execute(
+        update(studies)
+        .where(studies.c.id == study_id)
+        .values(state=state, reason=reason, finished_at=finished_at)
+    )
+
+
+def change(tx: Transaction, study_id: StudyId, **values: Any) -> None:
+    """Set single columns: best_value, pace, deadline, priority, spec."""
+    tx.execute(update(studies).where(studies.c.id == study_id).values(values))
+
+
+def delete_study(tx: Transaction, study_id: StudyId) -> None:
+    """The study and, by cascade, all that belongs to it."""
+    tx.execute(delete(studies).where(studies.c.id == study_id))
+
+
+def _row(row: Row[Any]) -> StudyRow:
+    study = Study(
+        id=row.id,
+        name=row.name,
+        state=StudyState(row.state),
+        reason=row.reason,
+        method=row.method,
+        objective_metric=row.metric,
+        objective_direction=row.direction,
+        spec=row.spec,
+        trial_counts={state: getattr(row, f"{state}_trials") for state in TrialState},
+        best_value=row.best_value,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )
+    return StudyRow(
+        study=study,
+        digest=row.digest,
+        planned=row.planned_trials,
+        started=row.started_trials,
+        gpus=row.gpus,
+        labels=tuple(row.labels),
+        pace=row.pace,
+        deadline=row.deadline,
+    )

@@ -1,0 +1,63 @@
+"""Rows of tokens. A secret is never here: only its SHA-256 and a prefix to find it by."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Row, insert, select, update
+
+from hpsearch.records import Token, TokenId
+from hpsearch.store.engine import Transaction
+from hpsearch.store.tables import tokens
+
+
+def insert_token(
+    tx: Transaction,
+    *,
+    name: str,
+    scope: Literal["admin", "user", "worker", "viewer"],
+    prefix: str,
+    sha256: str,
+    expires_at: datetime | None,
+    now: datetime,
+) -> Token:
+    values = {
+        "name": name,
+        "scope": scope,
+        "prefix": prefix,
+        "sha256": sha256,
+        "created_at": now,
+        "expires_at": expires_at,
+    }
+    return _record(tx.execute(insert(tokens).values(values).returning(tokens)).one())
+
+
+def by_prefix(tx: Transaction, prefix: str) -> Sequence[tuple[Token, str]]:
+    """(token, its secret's SHA-256) of those that begin so."""
+    rows = tx.execute(select(tokens).where(tokens.c.prefix == prefix))
+    return [(_record(row), row.sha256) for row in rows]
+
+
+def every(tx: Transaction) -> list[Token]:
+    return [_record(row) for row in tx.execute(select(tokens).order_by(tokens.c.id))]
+
+
+def revoke(tx: Transaction, token_id: TokenId, *, now: datetime) -> Token | None:
+    """Revoked from now on, or since it first was."""
+    tx.execute(
+        update(tokens).where(tokens.c.id == token_id, tokens.c.revoked_at.is_(None)).values(revoked_at=now)
+    )
+    row = tx.execute(select(tokens).where(tokens.c.id == token_id)).one_or_none()
+    return None if row is None else _record(row)
+
+
+def _record(row: Row[Any]) -> Token:
+    return Token(
+        id=row.id,
+        name=row.name,
+        scope=row.scope,
+        prefix=row.prefix,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+    )

@@ -1,0 +1,261 @@
+"""Rows of trials: planning, claiming and ending them. Callers hold the lock on the study's row."""
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Row, func, insert, literal, select, update
+
+from hpsearch.records import (
+    Budget,
+    FailureReason,
+    Outcome,
+    Program,
+    StageId,
+    StudyId,
+    Trial,
+    TrialId,
+    TrialPlan,
+    TrialState,
+)
+from hpsearch.store.engine import Transaction
+from hpsearch.store.tables import trials
+from hpsearch.store.types import Timestamp
+
+CHUNK = 2_000
+
+T = TypeVar("T")
+
+
+def insert_plans(
+    tx: Transaction,
+    study_id: StudyId,
+    stage_id: StageId,
+    plans: Iterable[TrialPlan],
+    *,
+    first_number: int,
+    now: datetime,
+) -> int:
+    """Waiting trials for the plans whose digest the study does not have yet; returns how many."""
+    number = first_number
+    for chunk in _chunks(plans):
+        by_digest = {plan.digest: plan for plan in chunk}
+        for digest in _known_digests(tx, study_id, by_digest):
+            del by_digest[digest]
+        rows = [
+            _planned(study_id, stage_id, number + i, digest, plan, now)
+            for i, (digest, plan) in enumerate(by_digest.items())
+        ]
+        if rows:
+            tx.execute(insert(trials), rows)
+        number += len(rows)
+    return number - first_number
+
+
+def get(tx: Transaction, trial_id: TrialId) -> Trial | None:
+    row = tx.execute(select(trials).where(trials.c.id == trial_id)).one_or_none()
+    return None if row is None else record_of(row)
+
+
+def of_study(tx: Transaction, study_id: StudyId) -> list[Trial]:
+    """All, by number. For recipe studies, which are small; plain ones are read in pages."""
+    rows = tx.execute(select(trials).where(trials.c.study_id == study_id).order_by(trials.c.number))
+    return [record_of(row) for row in rows]
+
+
+def waiting(tx: Transaction, study_id: StudyId, limit: int) -> list[Trial]:
+    """The first waiting trials, in the order they were planned."""
+    rows = tx.execute(
+        select(trials)
+        .where(trials.c.study_id == study_id, trials.c.state == TrialState.WAITING)
+        .order_by(trials.c.id)
+        .limit(limit)
+    )
+    return [record_of(row) for row in rows]
+
+
+def claim(tx: Transaction, ids: Collection[TrialId], *, now: datetime) -> None:
+    """Waiting trials start running: the epoch is bumped in the statement that takes them."""
+    taken = tx.execute(
+        update(trials)
+        .where(trials.c.id.in_(ids), trials.c.state == TrialState.WAITING)
+        .values(
+            state=TrialState.RUNNING,
+            epoch=trials.c.epoch + 1,
+            started_at=func.coalesce(trials.c.started_at, literal(now, Timestamp)),
+        )
+    )
+    if taken.rowcount != len(ids):
+        raise AssertionError(f"claimed {taken.rowcount} of {len(ids)} trials under the study's lock")
+
+
+def finish(tx: Transaction, trial_id: TrialId, state: TrialState, outcome: Outcome, *, now: datetime) -> None:
+    """The trial ends with what its run found."""
+    value = outcome.value
+    tx.execute(
+        update(trials)
+        .where(trials.c.id == trial_id)
+        .values(
+            state=state,
+            reason=outcome.reason,
+            message=outcome.message,
+            # SQLite has no NaN; what a non-finite objective means is in the state.
+            value=None if value is None or math.isnan(value) else value,
+            metrics=outcome.metrics,
+            measurements=outcome.measurements,
+            steps=outcome.steps,
+            finished_at=now,
+        )
+    )
+
+
+def fail(tx: Transaction, trial_id: TrialId, reason: FailureReason, message: str, *, now: datetime) -> None:
+    tx.execute(
+        update(trials)
+        .where(trials.c.id == trial_id)
+        .values(state=TrialState.FAILED, reason=reason, message=message, finished_at=now)
+    )
+
+
+def charge(
+    tx: Transaction, trial_id: TrialId, *, failures: int = 0, rescues: int = 0, preemptions: int = 0
+) -> None:
+    """Book an unfinished run on its trial's separate accounts."""
+    tx.execute(
+        update(trials)
+        .where(trials.c.id == trial_id)
+        .values(
+            failures=trials.c.failures + failures,
+            rescues=trials.c.rescues + rescues,
+            preemptions=trials.c.preemptions + preemptions,
+        )
+    )
+
+
+def wait_again(tx: Transaction, ids: Collection[TrialId], *, forgive: bool = False) -> None:
+    """Back to waiting; `forgive` also clears what was charged (a user's retry)."""
+    values: dict[str, Any] = {
+        "state": TrialState.WAITING,
+        "reason": None,
+        "message": "",
+        "resumable": False,
+        "finished_at": None,
+    }
+    if forgive:
+        values |= {"failures": 0, "rescues": 0}
+    for chunk in _chunks(ids):
+        tx.execute(update(trials).where(trials.c.id.in_(chunk)).values(values))
+
+
+def cancel(
+    tx: Transaction, trial_id: TrialId, message: str, *, resumable: bool = False, now: datetime
+) -> None:
+    tx.execute(
+        update(trials)
+        .where(trials.c.id == trial_id)
+        .values(state=TrialState.CANCELLED, message=message, resumable=resumable, finished_at=now)
+    )
+
+
+def cancel_waiting(
+    tx: Transaction, study_id: StudyId, message: str, *, resumable: bool, now: datetime
+) -> int:
+    """Every waiting trial of the study; returns how many."""
+    return tx.execute(
+        update(trials)
+        .where(trials.c.study_id == study_id, trials.c.state == TrialState.WAITING)
+        .values(state=TrialState.CANCELLED, message=message, resumable=resumable, finished_at=now)
+    ).rowcount
+
+
+def ids_in(
+    tx: Transaction, study_id: StudyId, state: TrialState, *, resumable: bool | None = None
+) -> list[TrialId]:
+    wanted = select(trials.c.id).where(trials.c.study_id == study_id, trials.c.state == state)
+    if resumable is not None:
+        wanted = wanted.where(trials.c.resumable.is_(resumable))
+    return list(tx.execute(wanted.order_by(trials.c.id)).scalars())
+
+
+def first_failure(tx: Transaction, study_id: StudyId) -> Trial | None:
+    """The failed trial with the lowest number."""
+    row = tx.execute(
+        select(trials)
+        .where(trials.c.study_id == study_id, trials.c.state == TrialState.FAILED)
+        .order_by(trials.c.number)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else record_of(row)
+
+
+def _planned(
+    study_id: StudyId, stage_id: StageId, number: int, digest: str, plan: TrialPlan, now: datetime
+) -> dict[str, Any]:
+    return {
+        "study_id": study_id,
+        "stage_id": stage_id,
+        "number": number,
+        "role": plan.role,
+        "state": TrialState.WAITING,
+        "message": "",
+        "program": plan.program.model_dump(mode="json"),
+        "params": plan.params,
+        "replicate": plan.replicate,
+        "budget": None if plan.budget is None else plan.budget.model_dump(mode="json"),
+        "digest": digest,
+        "continues": plan.continues,
+        "metrics": {},
+        "measurements": {},
+        "steps": 0,
+        "epoch": 0,
+        "failures": 0,
+        "rescues": 0,
+        "preemptions": 0,
+        "resumable": False,
+        "created_at": now,
+    }
+
+
+def _known_digests(tx: Transaction, study_id: StudyId, digests: Collection[str]) -> Iterator[str]:
+    for chunk in _chunks(digests):
+        yield from tx.execute(
+            select(trials.c.digest).where(trials.c.study_id == study_id, trials.c.digest.in_(chunk))
+        ).scalars()
+
+
+def _chunks(items: Iterable[T]) -> Iterator[Sequence[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk
+
+
+def record_of(row: Row[Any]) -> Trial:
+    return Trial(
+        id=row.id,
+        study_id=row.study_id,
+        stage_id=row.stage_id,
+        number=row.number,
+        role=row.role,
+        state=TrialState(row.state),
+        reason=None if row.reason is None else FailureReason(row.reason),
+        message=row.message,
+        program=Program.model_validate(row.program),
+        params=row.params,
+        replicate=row.replicate,
+        budget=None if row.budget is None else Budget.model_validate(row.budget),
+        digest=row.digest,
+        continues=row.continues,
+        value=row.value,
+        metrics=row.metrics,
+        measurements=row.measurements,
+        steps=row.steps,
+        epoch=row.epoch,
+        failures=row.failures,
+        rescues=row.rescues,
+        preemptions=row.preemptions,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )

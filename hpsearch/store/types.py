@@ -1,0 +1,56 @@
+"""Column types that mean the same on SQLite and Postgres."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Dialect, Double, Integer, Text
+from sqlalchemy.types import TypeDecorator
+
+# SQLite numbers rows by itself only for a column of exactly the type INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Timestamp(TypeDecorator[datetime]):
+    """An aware datetime, stored as seconds since 1970 (UTC): one clock, exact comparisons, no time zones."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> float | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"time {value} has no time zone")
+        return value.timestamp()
+
+    def process_result_value(self, value: float | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromtimestamp(value, UTC)
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value as text. Non-finite numbers survive as Python's NaN and Infinity tokens.
+
+    Escaping to ASCII keeps NUL characters and lone surrogates, which Postgres would refuse.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+class PlainText(TypeDecorator[str]):
+    """Text of any origin; what UTF-8 or Postgres can't hold (lone surrogates, NUL) becomes U+FFFD or `?`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "�")

@@ -1,0 +1,120 @@
+"""Rows of workers: one per incarnation of a name, the highest incarnation is the worker."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, func, insert, select, update
+
+from hpsearch.records import Slot, Worker, WorkerId, WorkerState
+from hpsearch.store.engine import Transaction
+from hpsearch.store.tables import workers
+from hpsearch.wire import RegisterWorker
+
+
+@dataclass(frozen=True)
+class WorkerRow:
+    """A worker and what only the service reads."""
+
+    worker: Worker
+    labels: tuple[str, ...]
+
+    @property
+    def id(self) -> WorkerId:
+        return self.worker.id
+
+
+def insert_worker(tx: Transaction, body: RegisterWorker, *, incarnation: int, now: datetime) -> WorkerId:
+    values = {
+        "name": body.name,
+        "incarnation": incarnation,
+        "state": WorkerState.ACTIVE,
+        "host": body.host,
+        "version": body.version,
+        "slots": [slot.model_dump(mode="json") for slot in body.slots],
+        "slot_count": len(body.slots),
+        "labels": list(body.labels),
+        "registered_at": now,
+        "last_seen_at": now,
+    }
+    return WorkerId(tx.execute(insert(workers).values(values).returning(workers.c.id)).scalar_one())
+
+
+def incarnations(tx: Transaction, name: str) -> tuple[int, WorkerId | None]:
+    """(how many this name has had, the id of the last one)."""
+    row = tx.execute(
+        select(workers.c.id, workers.c.incarnation)
+        .where(workers.c.name == name)
+        .order_by(workers.c.incarnation.desc())
+        .limit(1)
+        .with_for_update()
+    ).one_or_none()
+    return (0, None) if row is None else (row.incarnation, row.id)
+
+
+def lock(tx: Transaction, worker_id: WorkerId) -> WorkerRow | None:
+    """The worker, for whom nobody else leases until this transaction ends."""
+    row = tx.execute(select(workers).where(workers.c.id == worker_id).with_for_update()).one_or_none()
+    return None if row is None else _row(row)
+
+
+def find(tx: Transaction, key: str) -> WorkerRow | None:
+    """The last incarnation by name, else a worker by id."""
+    by_name = select(workers).where(workers.c.name == key).order_by(workers.c.incarnation.desc()).limit(1)
+    row = tx.execute(by_name).one_or_none()
+    if row is None and key.isascii() and key.isdecimal() and len(key) < 19:
+        row = tx.execute(select(workers).where(workers.c.id == int(key))).one_or_none()
+    return None if row is None else _row(row)
+
+
+def current(tx: Transaction) -> list[WorkerRow]:
+    """The last incarnation of every name, by name."""
+    last = select(workers.c.name, func.max(workers.c.incarnation).label("incarnation")).group_by(
+        workers.c.name
+    )
+    newest = last.subquery()
+    wanted: Select[Any] = (
+        select(workers)
+        .join(
+            newest,
+            (workers.c.name == newest.c.name) & (workers.c.incarnation == newest.c.incarnation),
+        )
+        .order_by(workers.c.name)
+    )
+    return [_row(row) for row in tx.execute(wanted)]
+
+
+def names(tx: Transaction) -> Collection[str]:
+    return list(tx.execute(select(workers.c.name).distinct()).scalars())
+
+
+def slots_in_service(tx: Transaction, *, seen_since: datetime) -> int:
+    """Slots of all workers that live and take work."""
+    wanted = select(func.coalesce(func.sum(workers.c.slot_count), 0)).where(
+        workers.c.state == WorkerState.ACTIVE, workers.c.last_seen_at >= seen_since
+    )
+    return int(tx.execute(wanted).scalar_one())
+
+
+def set_state(tx: Transaction, worker_id: WorkerId, state: WorkerState) -> None:
+    tx.execute(update(workers).where(workers.c.id == worker_id).values(state=state))
+
+
+def seen(tx: Transaction, worker_id: WorkerId, *, now: datetime) -> None:
+    tx.execute(update(workers).where(workers.c.id == worker_id).values(last_seen_at=now))
+
+
+def _row(row: Row[Any]) -> WorkerRow:
+    worker = Worker(
+        id=row.id,
+        name=row.name,
+        state=WorkerState(row.state),
+        host=row.host,
+        slots=tuple(Slot.model_validate(slot) for slot in row.slots),
+        version=row.version,
+        running=0,
+        registered_at=row.registered_at,
+        last_seen_at=row.last_seen_at,
+    )
+    return WorkerRow(worker, tuple(row.labels))
