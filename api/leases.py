@@ -35,7 +35,7 @@ from hpsearch.wire import (
 
 router = APIRouter(tags=["leases"], route_class=StrictRoute, dependencies=[Depends(WORK)])
 POLL_SECONDS = 1.0  # a bell of another server on the same database isn't heard here
-Worker = Annotated[int, Header(alias="X-Worker-Id", ge=1, lt=2**63)]
+Worker = Annotated[WorkerId, Header(alias="X-Worker-Id", ge=1, lt=2**63)]
 
 
 @router.post("/leases", operation_id="lease")
@@ -74,13 +74,13 @@ def report(body: ReportRequest, held: Held) -> ReportResponse:
 @router.post("/leases/{run}/metrics", operation_id="report_metrics")
 def report_metrics(run: RunKey, body: RunMetrics, worker: Worker, held: Held) -> ReportResult:
     """A stretch of the run's curves. 409 `lease_lost` where the lease is over."""
-    return _report_one(held, worker, RunReport(run_id=RunId(run), seq=body.seq, series=body.series))
+    return _report_one(held, worker, RunReport(run_id=run, seq=body.seq, series=body.series))
 
 
 @router.post("/leases/{run}/logs", operation_id="report_logs")
 def report_logs(run: RunKey, body: RunLogs, worker: Worker, held: Held) -> ReportResult:
     """A stretch of the run's output."""
-    return _report_one(held, worker, RunReport(run_id=RunId(run), seq=body.seq, log=body.log))
+    return _report_one(held, worker, RunReport(run_id=run, seq=body.seq, log=body.log))
 
 
 End = Literal["completed", "diverged", "pruned", "failed", "released"]
@@ -92,7 +92,7 @@ def _offer(name: str, state: End, summary: str) -> None:
     )
     def finish(run: RunKey, body: RunFinish, worker: Worker, held: Held) -> ReportResult:
         outcome = _outcome(body, state)
-        return _report_one(held, worker, RunReport(run_id=RunId(run), seq=body.seq, outcome=outcome))
+        return _report_one(held, worker, RunReport(run_id=run, seq=body.seq, outcome=outcome))
 
 
 def _outcome(body: RunFinish, state: End) -> Outcome:
@@ -110,8 +110,8 @@ _offer("failed", "failed", "The run failed; `reason` says how.")
 _offer("release", "released", "Given back unfinished; nothing is charged.")
 
 
-def _report_one(held: Resources, worker: int, one: RunReport) -> ReportResult:
-    body = ReportRequest(worker_id=WorkerId(worker), reports=(one,))
+def _report_one(held: Resources, worker: WorkerId, one: RunReport) -> ReportResult:
+    body = ReportRequest(worker_id=worker, reports=(one,))
     (result,) = report(body, held).results
     if result.status == "lease_lost":
         raise LeaseLost(result.detail or f"the lease of run {one.run_id} is over; drop this run")
@@ -132,15 +132,15 @@ async def put_checkpoint(
     sha256: Annotated[str, Header(alias="X-Content-SHA256", max_length=64)],
 ) -> Checkpoint:
     """The raw file as body. Stored and registered only where its digest matches and the lease still holds."""
-    folder = await anyio.to_thread.run_sync(_folder, held, RunId(run))
+    folder = await anyio.to_thread.run_sync(_folder, held, run)
     file = await store(folder, name, _chunks(request), sha256)
 
     def register() -> Checkpoint:
         try:
             checkpoint = checkpoints.register(
                 held.db,
-                RunId(run),
-                WorkerId(worker),
+                run,
+                worker,
                 name,
                 step,
                 file.size,

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, Path, Query, Request
 
 from api.resources import Resources
+from hpsearch.records import RunId, TrialId, WorkerId
 
 
 def _resources(request: Request) -> Resources:
@@ -15,9 +16,9 @@ def _resources(request: Request) -> Resources:
 Held = Annotated[Resources, Depends(_resources)]
 
 StudyKey = Annotated[str, Path(min_length=1, max_length=100, description="a study's name or id")]
-TrialKey = Annotated[int, Path(ge=1, lt=2**63)]
-RunKey = Annotated[int, Path(ge=1, lt=2**63)]
-WorkerKey = Annotated[int, Path(ge=1, lt=2**63)]
+TrialKey = Annotated[TrialId, Path(ge=1, lt=2**63)]
+RunKey = Annotated[RunId, Path(ge=1, lt=2**63)]
+WorkerKey = Annotated[WorkerId, Path(ge=1, lt=2**63)]
 CheckpointName = Literal["best", "last"]
 PageSize = Annotated[int, Query(ge=1, le=1_000)]
 PageToken = Annotated[str | None, Query(max_length=500)]

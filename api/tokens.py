@@ -26,6 +26,6 @@ def list_tokens(held: Held) -> TokenList:
 
 
 @router.delete("/tokens/{token}", operation_id="revoke_token")
-def revoke_token(token: Annotated[int, Path(ge=1, lt=2**63)], held: Held) -> Token:
+def revoke_token(token: Annotated[TokenId, Path(ge=1, lt=2**63)], held: Held) -> Token:
     """From now on the token is refused. Idempotent."""
-    return tokens.revoke(held.db, TokenId(token), now=held.clock())
+    return tokens.revoke(held.db, token, now=held.clock())

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Depends
 from api.auth import CHANGE, VIEW, WORK
 from api.bodies import StrictRoute
 from api.parameters import Held, WorkerKey
-from hpsearch.records import Worker, WorkerId
+from hpsearch.records import Worker
 from hpsearch.service import leases, workers
 from hpsearch.wire import HeartbeatRequest, HeartbeatResponse, RegisterWorker, WorkerList
 
@@ -28,9 +28,8 @@ def list_workers(held: Held) -> WorkerList:
 @router.post("/workers/{worker}/heartbeat", operation_id="heartbeat", dependencies=[Depends(WORK)])
 def heartbeat(worker: WorkerKey, body: HeartbeatRequest, held: Held) -> HeartbeatResponse:
     """Renews all leases the worker holds; answers which are over, which to stop, and whether to drain."""
-    return leases.heartbeat(
-        held.db, WorkerId(worker), body, now=held.clock(), lease_seconds=held.settings.lease_seconds
-    )
+    term = held.settings.lease_seconds
+    return leases.heartbeat(held.db, worker, body, now=held.clock(), lease_seconds=term)
 
 
 @router.post("/workers/{worker}/drain", operation_id="drain_worker", dependencies=[Depends(CHANGE)])

@@ -1,0 +1,127 @@
+import gzip
+import json
+import zlib
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.bodies import parse_json
+from tests.api.scenes import API, grid_spec, lease, post_spec, problem, register
+
+JSON = {"Content-Type": "application/json"}
+
+
+def report_body(worker: int, run: int, values: str) -> bytes:
+    """A report as raw text, so that it may hold what no JSON library writes."""
+    return (
+        f'{{"worker_id": {worker}, "reports": [{{"run_id": {run}, "seq": 0, '
+        f'"series": {{"loss": {{"steps": [1, 2], "values": [{values}]}}}}}}]}}'
+    ).encode()
+
+
+@pytest.fixture
+def run(http: TestClient) -> tuple[int, int, int]:
+    """(worker, run, trial) of a trial under way."""
+    post_spec(http, grid_spec())
+    worker = register(http)
+    (leased,) = lease(http, worker).leases
+    return worker, leased.run_id, leased.trial_id
+
+
+def test_non_finite_numbers_travel_as_strings_both_ways(http: TestClient, run: tuple[int, int, int]) -> None:
+    worker, run_id, trial = run
+    body = report_body(worker, run_id, '"NaN", "-Infinity"')
+    assert http.post(f"{API}/leases:report", content=body, headers=JSON).status_code == 200
+    metrics = http.get(f"{API}/trials/{trial}/metrics")
+    assert metrics.json()["loss"] == {"steps": [1, 2], "values": ["NaN", "-Infinity"]}
+    outcome = {"seq": 1, "value": "NaN", "metrics": {"loss": "Infinity"}, "measurements": {"a": ["NaN", 1.0]}}
+    done = http.post(f"{API}/leases/{run_id}/diverged", json=outcome, headers={"X-Worker-Id": str(worker)})
+    assert done.status_code == 200, done.text
+    record = http.get(f"{API}/trials/{trial}").json()
+    assert record["metrics"]["loss"] == "Infinity"
+    assert record["measurements"]["a"] == ["NaN", 1.0]
+    listed = http.get(f"{API}/studies/a-grid/trials").json()["trials"][0]
+    assert listed["metrics"] == record["metrics"]
+    exported = http.get(f"{API}/studies/a-grid/export", params={"format": "jsonl"}).text.splitlines()[0]
+    assert json.loads(exported, parse_constant=pytest.fail)["metrics"] == {"loss": "Infinity"}
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400, "1" * 5_000])
+def test_numbers_that_json_does_not_have_are_422(
+    http: TestClient, run: tuple[int, int, int], number: str
+) -> None:
+    worker, run_id, _ = run
+    body = report_body(worker, run_id, f"1.0, {number}")
+    problem(http.post(f"{API}/leases:report", content=body, headers=JSON), 422, "invalid_input")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'"text"',
+        b'{"name": "\\ud800"}',
+        b"\xff\xfe",
+        b"[" * 200_000,
+        b'{"a":' * 100 + b"1" + b"}" * 100,
+        b'{"worker_id": 1e400}',
+    ],
+)
+def test_bodies_that_make_no_sense_are_422(http: TestClient, body: bytes) -> None:
+    for path in ("/studies", "/leases:report", "/tokens"):
+        problem(http.post(API + path, content=body[:99_000], headers=JSON), 422, "invalid_input")
+
+
+def test_a_body_that_is_not_declared_as_json_is_not_read(http: TestClient) -> None:
+    spec = grid_spec().model_dump_json()
+    answer = http.post(f"{API}/studies", content=spec, headers={"Content-Type": "text/plain"})
+    assert "application/json" in problem(answer, 422, "invalid_input")["detail"]
+    assert http.get(f"{API}/studies").json()["total"] == 0
+
+
+def test_a_large_body_is_413_whether_its_length_is_told_or_not(http: TestClient) -> None:
+    big = json.dumps({"name": "x" * 200_000}).encode()
+    problem(http.post(f"{API}/tokens", content=big, headers=JSON), 413, "too_large")
+    chunks = (big[at : at + 1_000] for at in range(0, len(big), 1_000))
+    problem(http.post(f"{API}/tokens", content=chunks, headers=JSON), 413, "too_large")
+
+
+def test_gzip_bodies_are_read(http: TestClient) -> None:
+    body = gzip.compress(b'{"name": "zipped", "scope": "viewer"}')
+    answer = http.post(f"{API}/tokens", content=body, headers={**JSON, "Content-Encoding": "gzip"})
+    assert answer.status_code == 201
+    assert answer.json()["token"]["name"] == "zipped"
+
+
+def test_a_gzip_bomb_is_413(http: TestClient) -> None:
+    bomb = gzip.compress(b'{"name": "' + b"x" * 50_000_000 + b'"}')
+    assert len(bomb) < 100_000
+    answer = http.post(f"{API}/tokens", content=bomb, headers={**JSON, "Content-Encoding": "gzip"})
+    problem(answer, 413, "too_large")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "status"),
+    [("gzip", b"not gzip", 400), ("deflate", zlib.compress(b"{}"), 415), ("br", b"x", 415)],
+)
+def test_other_encodings_are_refused(http: TestClient, encoding: str, body: bytes, status: int) -> None:
+    answer = http.post(f"{API}/tokens", content=body, headers={**JSON, "Content-Encoding": encoding})
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [(b"-0", 0), (b"9223372036854775807", 2**63 - 1), (b'["NaN"]', ["NaN"]), (b"1e-400", 0.0)],
+)
+def test_plain_json_is_read_as_it_is(text: bytes, value: Any) -> None:
+    assert parse_json(text) == value
+
+
+def test_depth_is_counted_exactly() -> None:
+    assert parse_json(b"[" * 32 + b"]" * 32)
+    with pytest.raises(json.JSONDecodeError, match="32 levels"):
+        parse_json(b"[" * 33 + b"]" * 33)
