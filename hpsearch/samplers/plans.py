@@ -11,8 +11,8 @@ TRAIN = Program(kind="train")
 
 def plans_of(spec: StudySpec, points: Iterable[Params]) -> Iterator[TrialPlan]:
     """One plan per point and replicate; number // replicates is the point's place in the list."""
-    default = float(spec.hyperparameters()["epochs"])
+    default = Budget(epochs=float(spec.hyperparameters()["epochs"]))
     for params in points:
-        budget = Budget(epochs=float(params.get("epochs", default)))
+        budget = Budget(epochs=float(params["epochs"])) if "epochs" in params else default
         for replicate in range(spec.replicates):
             yield TrialPlan(program=TRAIN, params=params, replicate=replicate, budget=budget)

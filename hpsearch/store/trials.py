@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, func, insert, literal, select, update
+from sqlalchemy import Row, false, func, insert, literal, literal_column, select, update
 
 from hpsearch.records import (
     Budget,
@@ -40,16 +40,19 @@ def insert_plans(
 ) -> int:
     """Waiting trials for the plans whose digest the study does not have yet; returns how many."""
     number = first_number
+    seen: set[str] = set()
     for chunk in _chunks(plans):
-        by_digest = {plan.digest: plan for plan in chunk}
-        for digest in _known_digests(tx, study_id, by_digest):
-            del by_digest[digest]
+        new = {digest: plan for plan in chunk if (digest := plan.digest) not in seen}
+        seen |= new.keys()
+        if first_number:  # else the study has no trials yet
+            for digest in list(_known_digests(tx, study_id, new)):
+                del new[digest]
         rows = [
             _planned(study_id, stage_id, number + i, digest, plan, now)
-            for i, (digest, plan) in enumerate(by_digest.items())
+            for i, (digest, plan) in enumerate(new.items())
         ]
         if rows:
-            tx.execute(insert(trials), rows)
+            tx.execute(insert(trials).values(_FRESH), rows)
         number += len(rows)
     return number - first_number
 
@@ -198,24 +201,25 @@ def _planned(
         "stage_id": stage_id,
         "number": number,
         "role": plan.role,
-        "state": TrialState.WAITING,
-        "message": "",
         "program": plan.program.model_dump(mode="json"),
         "params": plan.params,
         "replicate": plan.replicate,
         "budget": None if plan.budget is None else plan.budget.model_dump(mode="json"),
         "digest": digest,
         "continues": plan.continues,
-        "metrics": {},
-        "measurements": {},
-        "steps": 0,
-        "epoch": 0,
-        "failures": 0,
-        "rescues": 0,
-        "preemptions": 0,
-        "resumable": False,
         "created_at": now,
     }
+
+
+# What every new trial begins with, written into the statement: a large grid binds half as many values.
+_FRESH: dict[str, Any] = {
+    "state": literal_column(f"'{TrialState.WAITING}'"),
+    "message": literal_column("''"),
+    "metrics": literal_column("'{}'"),
+    "measurements": literal_column("'{}'"),
+    "resumable": false(),
+    **{name: literal_column("0") for name in ("steps", "epoch", "failures", "rescues", "preemptions")},
+}
 
 
 def _known_digests(tx: Transaction, study_id: StudyId, digests: Collection[str]) -> Iterator[str]:

@@ -7,6 +7,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Dialect, Double, Integer, Text
 from sqlalchemy.types import TypeDecorator
 
+# One encoder: json.dumps would build a new one for every value of every row.
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+
 # SQLite numbers rows by itself only for a column of exactly the type INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
@@ -38,7 +41,7 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps(value, separators=(",", ":"))
+        return None if value is None else _ENCODE(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
