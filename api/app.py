@@ -12,6 +12,7 @@ import structlog
 from fastapi import APIRouter, FastAPI
 
 from api import errors, events, health, leases, studies, tokens, trials, workers
+from api.answers import TaggedJSON
 from api.auth import AuthMiddleware
 from api.bodies import BodyMiddleware
 from api.hosts import HostMiddleware
@@ -52,24 +53,40 @@ def create_app(
                 yield
 
     app = _Application(
-        title="hpsearch", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="hpsearch",
+        version=__version__,
+        lifespan=lifespan,
+        default_response_class=TaggedJSON,
+        # Their pages load scripts from a CDN.
+        docs_url=None,
+        redoc_url=None,
     )
     errors.install(app)
+    _add_routes(app)
+    _add_guards(app, chosen)
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix=PREFIX)
     for module in (studies, trials, leases, workers, tokens, events):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
-    # The last added is the outermost.
-    app.add_middleware(BodyMiddleware, limit=chosen.max_body_bytes, file_limit=chosen.max_checkpoint_bytes)
+
+
+def _add_guards(app: FastAPI, settings: Settings) -> None:
+    """What every request passes; the last added is the first passed."""
+    app.add_middleware(
+        BodyMiddleware, limit=settings.max_body_bytes, file_limit=settings.max_checkpoint_bytes
+    )
     app.add_middleware(
         AuthMiddleware,
         resources=lambda: app.state.resources,
-        bad_tokens_per_minute=chosen.bad_tokens_per_minute,
+        bad_tokens_per_minute=settings.bad_tokens_per_minute,
     )
-    app.add_middleware(HostMiddleware, settings=chosen)
+    app.add_middleware(HostMiddleware, settings=settings)
     app.add_middleware(RequestIdMiddleware)
-    return app
 
 
 class _Application(FastAPI):
