@@ -17,13 +17,7 @@ def build_optimizer(groups: Groups, params: Params) -> Optimizer:
     It is an L2 pull added to the gradient, except for adamw, where each step also takes lr * weight_decay * w.
     `momentum` acts on sgd, momentum and nesterov.
     """
-    parameter_groups: list[dict[str, Any]] = [
-        {"params": group, "weight_decay": decay}
-        for group, decay in ((groups.weights, float(params["weight_decay"])), (groups.others, 0.0))
-        if group
-    ]
-    if not parameter_groups:
-        raise TrialError("the model has no trainable parameters")
+    parameter_groups = _parameter_groups(groups, float(params["weight_decay"]))
     name, rate = str(params["optimizer"]), float(params["learning_rate"])
     fused = _can_fuse(groups)
     match name:
@@ -38,8 +32,21 @@ def build_optimizer(groups: Groups, params: Params) -> Optimizer:
         case "adam":
             return torch.optim.Adam(parameter_groups, rate, fused=fused)
         case "adamw":
-            return torch.optim.AdamW(parameter_groups, rate, fused=fused)
+            return torch.optim.AdamW(parameter_groups, rate, weight_decay=0.0, fused=fused)
     raise TrialError(unknown("optimizer", name, OPTIMIZERS))
+
+
+def _parameter_groups(groups: Groups, decay: float) -> list[dict[str, Any]]:
+    """Without decay a single group: each costs a launch of its own. The order of parameters is the same."""
+    if not groups.all:
+        raise TrialError("the model has no trainable parameters")
+    if decay == 0:
+        return [{"params": groups.all}]
+    return [
+        {"params": group, "weight_decay": share}
+        for group, share in ((groups.weights, decay), (groups.others, 0.0))
+        if group
+    ]
 
 
 def _can_fuse(groups: Groups) -> bool:

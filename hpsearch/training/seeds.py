@@ -40,7 +40,12 @@ def seed_globals(seed: int) -> None:
     """Seed what user code may draw from: torch (all devices), NumPy's and Python's global generators."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    # Not torch.manual_seed: before CUDA's start it queues a call, with a formatted stack, at each use.
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
 
 
 @contextmanager
