@@ -121,7 +121,10 @@ def main(descriptor: int, daemon_pid: int) -> int:
     control = socket.socket(fileno=descriptor)
     try:
         # Here, not at the top: a machine without torch must be able to say so.
+        from hpsearch.training.preload import preload  # noqa: PLC0415
         from hpsearch.worker.child import serve  # noqa: PLC0415
+
+        preload()
     except ImportError as error:
         _tell(control, {"broken": f"this worker can't train: {error}"})
         return 1
