@@ -78,6 +78,7 @@ class ForkServer:
         self._control: socket.socket | None = None
         self._broken: str | None = None
         self._closing = False
+        self._ready = False
         self._deaths = 0
         self._children: dict[int, Child] = {}
         self._keys = itertools.count()
@@ -134,9 +135,9 @@ class ForkServer:
             with self._changed:
                 if self._closing or self._broken:
                     break
-            control, process = self._spawn()
-            with self._changed:
+                control, process = self._spawn()
                 self._control = control
+                self._ready = False
                 self._changed.notify_all()
             self._listen(control)
             self._bury(control, process)
@@ -170,6 +171,7 @@ class ForkServer:
     def _note(self, event: dict[str, Any]) -> None:
         with self._changed:
             if "ready" in event:
+                self._ready = True
                 self._deaths = 0
             elif "started" in event:
                 self._children[event["started"]].pid = int(event["pid"])
@@ -180,6 +182,8 @@ class ForkServer:
 
     def _bury(self, control: socket.socket, process: subprocess.Popen[bytes]) -> None:
         """The fork server is gone, and by PDEATHSIG all its children."""
+        if not self._ready:  # it would finish its imports first
+            process.kill()
         try:
             process.wait(timeout=5)
         except subprocess.TimeoutExpired:

@@ -1,6 +1,7 @@
 """Packs in real child processes of a real fork server, against a server in memory."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -10,25 +11,10 @@ from hpsearch.records import FailureReason
 from hpsearch.worker.settings import Limits
 from tests.worker.conftest import MakeCrew
 from tests.worker.fake_server import FakeServer, file_task
+from tests.worker.processes import child_running, gone, wait_until_gone
 
 TASKS = Path(__file__).with_name("tasks.py")
 GOOD, BAD = {"learning_rate": 0.1}, {"learning_rate": 2.0}
-
-
-def gone(pid: int) -> bool:
-    """Neither alive nor a zombie that someone has yet to reap."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return True
-    return state in "ZX"
-
-
-def wait_until_gone(pid: int, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not gone(pid):
-        assert time.monotonic() < deadline, f"process {pid} is alive after {seconds} s"
-        time.sleep(0.01)
 
 
 def test_digits_trials_train_in_packs_and_every_point_arrives_once(
@@ -107,8 +93,8 @@ def test_a_hung_trial_is_stalled_even_when_it_sleeps_through_sigterm(
 
 def test_two_slots_train_at_the_same_time(server: FakeServer, make_crew: MakeCrew) -> None:
     task = file_task(TASKS, "Slow")
-    first = server.plan(GOOD, task=task, epochs=50)
-    second = server.plan(GOOD, task=task, epochs=50)
+    first = server.plan(GOOD, task=task, epochs=1000)
+    second = server.plan(GOOD, task=task, epochs=1000)
     crew = make_crew(slots=2)
     server.wait_for_points(first[0])
     server.wait_for_points(second[0])
@@ -152,9 +138,7 @@ def test_a_lost_lease_kills_the_whole_process_group_and_reports_nothing(
 def test_a_stopped_run_is_released_and_its_neighbours_go_on(server: FakeServer, make_crew: MakeCrew) -> None:
     server.lease_seconds = 0.3
     task = file_task(TASKS, "Slow")
-    runs = server.plan(
-        GOOD, {"learning_rate": 0.2}, {"learning_rate": 0.3}, task=task, fixed={"batch_size": 16}
-    )
+    runs = server.plan(GOOD, {"learning_rate": 0.2}, {"learning_rate": 0.3}, task=task, epochs=20)
     server.stop = {runs[0], runs[1]}
     make_crew()
     outcomes = server.wait_for_outcomes(runs, seconds=20)
@@ -165,7 +149,7 @@ def test_draining_releases_with_a_last_checkpoint_from_which_another_run_continu
     server: FakeServer, make_crew: MakeCrew
 ) -> None:
     task = file_task(TASKS, "Slow")
-    (run,) = server.plan(GOOD, task=task, epochs=10)
+    (run,) = server.plan(GOOD, task=task, epochs=1000)
     crew = make_crew()
     server.wait_for_points(run)
     crew.drain()
@@ -179,7 +163,7 @@ def test_draining_releases_with_a_last_checkpoint_from_which_another_run_continu
 def test_training_goes_on_while_the_server_is_away_and_nothing_is_lost(
     server: FakeServer, make_crew: MakeCrew
 ) -> None:
-    (run,) = server.plan(GOOD, task=file_task(TASKS, "Slow"), epochs=5)
+    (run,) = server.plan(GOOD, task=file_task(TASKS, "Slow"), epochs=40)
     make_crew()
     server.wait_for_points(run)
     server.away = True
@@ -209,29 +193,10 @@ def test_folders_of_runs_are_gone_when_they_have_ended(
 def test_a_dead_fork_server_is_restarted_and_its_trials_released(
     server: FakeServer, make_crew: MakeCrew
 ) -> None:
-    (run,) = server.plan(GOOD, task=file_task(TASKS, "Slow"), epochs=50)
+    (run,) = server.plan(GOOD, task=file_task(TASKS, "Slow"), epochs=1000)
     make_crew()
     server.wait_for_points(run)
-    (fork_server,) = [
-        int(entry.name)
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdecimal() and parent_of(entry) == os.getpid() and b"forkserver" in cmdline(entry)
-    ]
-    os.kill(fork_server, 9)
+    os.kill(child_running("hpsearch.worker.forkserver"), signal.SIGKILL)
     assert server.wait_for_outcomes([run], seconds=10)[0].state == "released"
     runs = server.plan(GOOD)
     assert server.wait_for_outcomes(runs)[0].state == "completed"
-
-
-def parent_of(process: Path) -> int:
-    try:
-        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
-
-
-def cmdline(process: Path) -> bytes:
-    try:
-        return (process / "cmdline").read_bytes()
-    except OSError:
-        return b""
