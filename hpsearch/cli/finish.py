@@ -11,6 +11,7 @@ from hpsearch.errors import GateFailed, HpsearchError
 from hpsearch.home import Home
 from hpsearch.records import Best, Stage, StageState, Study, StudyState
 from hpsearch.study_report import CURVES, report, to_markdown
+from hpsearch.study_report.words import error_text
 
 if TYPE_CHECKING:
     from hpsearch.client import StudyHandle
@@ -67,7 +68,7 @@ def answer(study: Study, best: list[Best]) -> None:
         console.print(Text(f"{study.name}: no trial has a value"))
         return
     winner = best[0]
-    error = "" if winner.standard_error is None else f" ± {show.number(winner.standard_error)}"
+    error = error_text(winner.standard_error)
     seeds = f" ({winner.replicates} seeds)" if winner.replicates > 1 else ""
     head = f"{study.objective_metric} {show.number(winner.value)}{error}{seeds}"
     console.print(Text.assemble((f"best of {study.name}: ", "bold"), (head, "bold green")), soft_wrap=True)

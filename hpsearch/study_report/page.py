@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from hpsearch.records import Best, Evidence, Stage, Study, Trial
+from hpsearch.records import Best, Evidence, Stage, Study, StudyState, Trial
 from hpsearch.study_report import words
 from hpsearch.study_report.pictures import Album, pictures
 from hpsearch.study_report.style import STYLE
@@ -53,7 +53,8 @@ def report(
 
 
 def _header(study: Study) -> str:
-    reason = f'<p class="reason">{escape(study.reason)}</p>' if study.reason else ""
+    css = "reason" if study.state is StudyState.FAILED else "facts"
+    reason = f'<p class="{css}">{escape(study.reason)}</p>' if study.reason else ""
     description = study.spec.get("description")
     told = f"<p>{escape(str(description))}</p>" if description else ""
     return (
@@ -122,7 +123,7 @@ def _card(stage: Stage, album: Album) -> str:
         said = f'<p class="verdict">{escape(verdict.text)}</p>'
         if verdict.remedy is not None:
             said += f'<p class="remedy"><b>What next</b> {escape(verdict.remedy.text)}</p>'
-        said += _evidence(verdict.evidence)
+    evidence = _evidence(verdict.evidence) if verdict is not None else ""
     figures = "".join(pictures(stage, album))
     code = f'<code title="verdict">{escape(verdict.code)}</code>' if verdict is not None else ""
     return (
@@ -130,7 +131,7 @@ def _card(stage: Stage, album: Album) -> str:
         f'<h2><span class="step">{number}</span> {escape(name)} '
         f'<span class="mark" title="{stage.state}">{words.MARKS[stage.state]}</span>'
         f'<span class="aside">{code} {stage.trials} trial{"" if stage.trials == 1 else "s"}</span></h2>'
-        f'{said}<div class="figures-row">{figures}</div></section>'
+        f'{said}<div class="figures-row">{figures}{evidence}</div></section>'
     )
 
 

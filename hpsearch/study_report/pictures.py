@@ -27,10 +27,9 @@ class Album:
         return sorted((t for t in self.trials.values() if t.stage_id == stage.id), key=lambda t: t.number)
 
     def judged(self, stage: Stage) -> Trial | None:
-        """The winner that a look at the curves speaks of: the best of the last grid before it."""
+        """The winner that a look at the curves speaks of: that of the last grid before it."""
         grids = [s for s in self.stages if s.position < stage.position and s.kind in GRIDS]
-        done = [t for s in grids[-1:] for t in self.of(s) if math.isfinite(loss_of(t))]
-        return min(done, key=loss_of, default=None)
+        return winner_of(grids[-1], self.of(grids[-1])) if grids else None
 
     def curve(self, metric: str, trial: Trial) -> Points | None:
         points = self.curves.get(metric, {}).get(trial.id)
@@ -49,9 +48,10 @@ def pictures(stage: Stage, album: Album) -> list[str]:
             judged = album.judged(stage)
             drawn = [] if judged is None else [_scatter(judged, album), _accuracy(judged, album)]
         case StageKind.COARSE | StageKind.REFINE | StageKind.SEARCH:
-            drawn = [heat_map(trials), wall(trials, album)]
+            best = winner_of(stage, trials)
+            drawn = [heat_map(trials, best), wall(trials, best, album)]
         case StageKind.FINAL:
-            drawn = [wall(trials, album)]
+            drawn = [wall(trials, None, album)]
     return [figure for figure in drawn if figure]
 
 
@@ -145,20 +145,21 @@ def _last_finite(curve: Points) -> tuple[float, float]:
 # --- grids ---------------------------------------------------------------------------------------
 
 
-def heat_map(trials: Sequence[Trial]) -> str:
-    """Validation loss over learning rate and weight decay: the mean of what was trained there."""
+def heat_map(trials: Sequence[Trial], winner: Trial | None) -> str:
+    """Validation loss over learning rate and weight decay, of the first seed: all points share it."""
     cells: dict[tuple[float, float], list[Trial]] = {}
+    first = min((t.replicate for t in trials), default=0)
     for trial in trials:
-        rate, decay = trial.params.get("learning_rate"), trial.params.get("weight_decay")
-        if isinstance(rate, int | float) and isinstance(decay, int | float):
-            cells.setdefault((float(rate), float(decay)), []).append(trial)
+        place = _place(trial)
+        if place is not None and trial.replicate == first:
+            cells.setdefault(place, []).append(trial)
     rates, decays = sorted({r for r, _ in cells}), sorted({d for _, d in cells})
     if len(cells) < 3 or len(rates) > 12 or len(decays) > 12 or len(rates) < 2:
         return ""
     losses = {place: _mean_loss(group) for place, group in cells.items()}
     known = [math.log(v) for v in losses.values() if math.isfinite(v) and v > 0]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
-    best = min((p for p in losses if math.isfinite(losses[p])), key=lambda p: losses[p], default=None)
+    best = _place(winner) if winner is not None else None
     width, cell = 520.0, 34.0
     height = len(decays) * cell + svg.BOTTOM + 10
     step = (width - svg.LEFT - svg.RIGHT - 10) / len(rates)
@@ -169,13 +170,13 @@ def heat_map(trials: Sequence[Trial]) -> str:
         parts.append(_cell(x, y, step - 2, cell - 2, value, low, high, best=(rate, decay) == best))
     for i, rate in enumerate(rates):
         parts.append(
-            svg.text(svg.LEFT + 10 + (i + 0.5) * step, height - 24, svg.label(rate), "tick", "middle")
+            svg.text(svg.LEFT + 10 + (i + 0.5) * step, height - 24, svg.label(_short(rate)), "tick", "middle")
         )
     for i, decay in enumerate(decays):
         y = (len(decays) - 1 - i + 0.5) * cell + 7
-        parts.append(svg.text(svg.LEFT + 4, y, svg.label(decay), "tick", "end"))
+        parts.append(svg.text(svg.LEFT + 4, y, svg.label(_short(decay)), "tick", "end"))
     parts.append(svg.text(width / 2, height - 5, "learning rate × weight decay (up)", "title", "middle"))
-    said = "validation loss by learning rate and weight decay; darker is lower, the best is framed"
+    said = "validation loss (first seed) by learning rate and weight decay; darker is lower, the winner is framed"
     return _figure(svg.picture(width, height, "".join(parts), said), said)
 
 
@@ -192,7 +193,7 @@ def _cell(
     css = "on-dark" if svg.is_dark(colour) else "on-light"
     frame = "cell best" if best else "cell"
     return svg.rect(x, y, width, height, frame, fill=svg.hexed(colour), round_=3) + svg.text(
-        *middle, svg.label(float(f"{value:.3g}")), css, "middle"
+        *middle, svg.label(_short(value)), css, "middle"
     )
 
 
@@ -202,20 +203,40 @@ def _mean_loss(trials: Sequence[Trial]) -> float:
 
 
 def loss_of(trial: Trial) -> float:
-    """A trial's validation loss: the mean of its last two evaluations, else the last; infinite if none."""
+    """A trial's validation loss at its best, else its last; infinite where there is none."""
     if trial.state is not TrialState.COMPLETED:
         return math.inf
-    value = trial.measurement("val_loss_tail", trial.metrics.get("val_loss", math.inf))
+    value = trial.measurement("val_loss_best", trial.metrics.get("val_loss", math.inf))
     return value if math.isfinite(value) else math.inf
+
+
+def winner_of(stage: Stage, trials: Sequence[Trial]) -> Trial | None:
+    """The trial of the point that the stage chose; before it has, or if it says nothing, the lowest loss."""
+    chosen = stage.carried.get("winner")
+    of_choice = [t for t in trials if t.params == chosen and math.isfinite(loss_of(t))]
+    if of_choice:
+        return min(of_choice, key=lambda t: t.replicate)
+    return min((t for t in trials if math.isfinite(loss_of(t))), key=loss_of, default=None)
+
+
+def _place(trial: Trial) -> tuple[float, float] | None:
+    rate, decay = trial.params.get("learning_rate"), trial.params.get("weight_decay")
+    if isinstance(rate, int | float) and isinstance(decay, int | float):
+        return float(rate), float(decay)
+    return None
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 # --- curves --------------------------------------------------------------------------------------
 
 
-def wall(trials: Sequence[Trial], album: Album) -> str:
-    """Training (dashed) and validation loss of the best trials, shaded by rank, log y."""
+def wall(trials: Sequence[Trial], winner: Trial | None, album: Album) -> str:
+    """Training (dashed) and validation loss of the winner and the next best, shaded by rank, log y."""
     have = [t for t in trials if album.curve("val_loss", t) is not None]
-    shown = sorted(have, key=loss_of)[:WALL]
+    shown = sorted(have, key=lambda t: (t is not winner, loss_of(t)))[:WALL]
     if not shown:
         return ""
     pairs = [(album.curve("train_loss", t), album.curve("val_loss", t)) for t in shown]
@@ -235,7 +256,7 @@ def wall(trials: Sequence[Trial], album: Album) -> str:
             if c
         ]
     keys = (
-        _key("winner", f"best here, #{shown[0].number}")
+        _key("winner", f"{'winner' if shown[0] is winner else 'lowest'}, #{shown[0].number}")
         + _key("s1", "next")
         + '<span class="key">dashed: training, solid: validation</span>'
     )

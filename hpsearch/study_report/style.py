@@ -64,6 +64,7 @@ td,th{padding:3px 14px 3px 0;border-bottom:1px solid var(--grid);vertical-align:
 td.number{text-align:right}
 .good td:nth-child(4){color:var(--good)}.bad td:nth-child(4),.bad td:nth-child(2){color:var(--bad);font-weight:600}
 .figures-row{display:flex;flex-wrap:wrap;gap:12px 24px;margin-top:10px}
+.figures-row details{flex:1 1 420px;min-width:0;margin:0}
 figure{margin:0;flex:1 1 420px;max-width:520px}
 figcaption{font-size:12.5px;padding-left:54px}
 svg{width:100%;height:auto;display:block}

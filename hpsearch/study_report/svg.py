@@ -68,7 +68,7 @@ def label(value: float) -> str:
     if abs(value) < 1e-3 or abs(value) >= 1e5:
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
-    return f"{value:.4g}"
+    return f"{value:.6g}"
 
 
 @dataclass(frozen=True)

@@ -31,14 +31,20 @@ def title(stage: Stage) -> tuple[str, str]:
 
 
 def number(value: float | str | None) -> str:
-    """Four significant digits; infinities and NaN in words."""
-    if value is None:
-        return "–"
+    """Four significant digits; a dash where there is no number."""
+    if isinstance(value, str):
+        # Evidence holds numbers or words, and JSON has words only for those that are not finite.
+        value = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}.get(value, value)
     if isinstance(value, str):
         return value
-    if math.isnan(value):
-        return "not known"
+    if value is None or math.isnan(value):
+        return "–"
     return f"{value:.4g}" if math.isfinite(value) else ("∞" if value > 0 else "−∞")
+
+
+def error_text(value: float | None) -> str:
+    """` ± 0.0012`: an uncertainty has two digits; empty where it isn't known."""
+    return "" if value is None or not math.isfinite(value) else f" ± {value:.2g}"
 
 
 def value_text(value: object) -> str:
@@ -57,8 +63,7 @@ def params_text(params: Params) -> str:
 
 def headline(study: Study, best: Best) -> str:
     """`val_accuracy 0.9756 ± 0.0012`."""
-    error = "" if best.standard_error is None else f" ± {number(best.standard_error)}"
-    return f"{study.objective_metric} {number(best.value)}{error}"
+    return f"{study.objective_metric} {number(best.value)}{error_text(best.standard_error)}"
 
 
 def mark(evidence: Evidence) -> str:
