@@ -33,7 +33,9 @@ WORK: dict[str, tuple[str, int, Params]] = {
 
 
 def main() -> None:
-    print(f"torch {torch.__version__}, 1 thread, batch 64, medians of {REPETITIONS} alternating repetitions\n")
+    print(
+        f"torch {torch.__version__}, 1 thread, batch 64, medians of {REPETITIONS} alternating repetitions\n"
+    )
     print(f"{'work':20} {'steps':>6} {'bare':>12} {'trainer':>12} {'ratio':>6}")
     for name, (model, epochs, params) in WORK.items():
         steps, bare, trainer = compare(model, epochs, params)

@@ -1,0 +1,48 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from hpsearch.training.initialization import initialize, weight_layers
+from hpsearch.vocabulary import INITIALIZATIONS, hyperparameters
+
+
+def wide(**params: float | str) -> list[torch.Tensor]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(1000, 800), nn.ReLU(), nn.Linear(800, 500))
+    initialize(model, hyperparameters({}, params))
+    return [layer.weight.detach() for layer in weight_layers(model)]
+
+
+@pytest.mark.parametrize("name", INITIALIZATIONS)
+def test_every_initialization_of_the_vocabulary_works(name: str) -> None:
+    assert all(bool(torch.isfinite(w).all()) for w in wide(initialization=name))
+
+
+def test_kaiming_is_he_for_hidden_layers_and_gain_1_for_the_output() -> None:
+    hidden, output = wide(initialization="kaiming")
+    assert float(hidden.std()) == pytest.approx(math.sqrt(2 / 1000), rel=0.01)
+    assert float(output.std()) == pytest.approx(math.sqrt(1 / 800), rel=0.01)
+
+
+def test_normal_has_the_std_asked_for() -> None:
+    assert float(wide(initialization="normal", initialization_std=0.3)[0].std()) == pytest.approx(
+        0.3, rel=0.01
+    )
+
+
+def test_zeros_are_zeros() -> None:
+    assert not any(bool(w.any()) for w in wide(initialization="zeros"))
+
+
+def test_output_scale_touches_the_output_layer_alone() -> None:
+    plain, scaled = wide(initialization="kaiming"), wide(initialization="kaiming", output_scale=10.0)
+    assert torch.equal(plain[0], scaled[0])
+    assert torch.allclose(10 * plain[1], scaled[1])
+
+
+def test_framework_leaves_the_models_own_weights() -> None:
+    torch.manual_seed(0)
+    own = nn.Linear(1000, 800).weight
+    assert torch.equal(wide(initialization="framework")[0], own)
