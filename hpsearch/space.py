@@ -140,7 +140,7 @@ class Axis(BaseModel):
             return [self.middle]
         inner = [self._between(i / (count - 1)) for i in range(1, count - 1)]
         points = [self._typed(low), *inner, self._typed(high)]
-        return list(dict.fromkeys(points))
+        return list(dict.fromkeys(points)) if self.type == "int" else points
 
     def draw(self, rng: np.random.Generator) -> ParamValue:
         """One point, uniform on the axis (on its logarithm where `log`)."""
@@ -197,13 +197,13 @@ def grid_size(space: Mapping[str, Axis], counts: Mapping[str, int]) -> int:
 
 
 def _axis_size(axis: Axis, count: int | None) -> int:
-    """Sizes of huge axes are computed, not listed, so that a grid of 10**9 points is refused at once."""
+    """Computed, not listed, wherever it can be: a spec is read at every lease, and 10**9 points are refused."""
     if axis.choices is not None:
         return len(axis.choices)
     low, high = axis.bounds
     if axis.step is not None:
         return math.floor((high - low) / axis.step + 1e-9) + 1
-    if count is not None and count > 100_000:
+    if count is not None and (axis.type == "float" or count > 100_000):
         return count
     return len(axis.grid(count))
 
