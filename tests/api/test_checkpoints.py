@@ -1,0 +1,158 @@
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.settings import Settings
+from tests.api.scenes import API, grid_spec, lease, post_spec, problem, register
+
+CONTENT = b"weights" * 1_000
+
+
+@pytest.fixture
+def leased(http: TestClient) -> tuple[int, int, int]:
+    """(worker, run, trial) of a trial under way."""
+    post_spec(http, grid_spec())
+    worker = register(http)
+    (one,) = lease(http, worker).leases
+    return worker, one.run_id, one.trial_id
+
+
+def put(
+    http: TestClient,
+    worker: int,
+    run: int,
+    content: bytes | Iterator[bytes],
+    *,
+    sha256: str,
+    name: str = "best",
+    step: int = 10,
+) -> Any:
+    headers = {"X-Worker-Id": str(worker), "X-Content-SHA256": sha256}
+    return http.put(
+        f"{API}/leases/{run}/checkpoints/{name}", params={"step": step}, content=content, headers=headers
+    )
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def files(settings: Settings) -> list[Path]:
+    return [path for path in settings.home.checkpoints.rglob("*") if path.is_file()]
+
+
+def test_a_checkpoint_comes_back_as_it_was_sent(http: TestClient, leased: tuple[int, int, int]) -> None:
+    worker, run, trial = leased
+    stored = put(http, worker, run, CONTENT, sha256=digest(CONTENT))
+    assert stored.json() == {
+        "trial_id": trial,
+        "run_id": run,
+        "name": "best",
+        "step": 10,
+        "size": len(CONTENT),
+        "sha256": digest(CONTENT),
+    }
+    answer = http.get(f"{API}/trials/{trial}/checkpoints/best")
+    assert answer.content == CONTENT
+    assert answer.headers["x-content-sha256"] == digest(CONTENT)
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"].startswith("attachment")
+    problem(http.get(f"{API}/trials/{trial}/checkpoints/last"), 404, "not_found")
+
+
+def test_a_damaged_upload_leaves_nothing(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings
+) -> None:
+    worker, run, trial = leased
+    problem(put(http, worker, run, CONTENT[:-1], sha256=digest(CONTENT)), 422, "invalid_input")
+    problem(put(http, worker, run, CONTENT, sha256="no digest"), 422, "invalid_input")
+    assert files(settings) == []
+    problem(http.get(f"{API}/trials/{trial}/checkpoints/best"), 404, "not_found")
+
+
+def test_an_upload_without_a_lease_changes_nothing(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings
+) -> None:
+    worker, run, trial = leased
+    put(http, worker, run, CONTENT, sha256=digest(CONTENT))
+    other = register(http, "other")
+    for content in (CONTENT, b"others"):
+        problem(put(http, other, run, content, sha256=digest(content)), 409, "lease_lost")
+    problem(put(http, worker, 999, CONTENT, sha256=digest(CONTENT)), 409, "lease_lost")
+    assert len(files(settings)) == 1
+    assert http.get(f"{API}/trials/{trial}/checkpoints/best").content == CONTENT
+
+
+def test_two_files_of_a_name_are_kept_and_the_newest_is_given(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings
+) -> None:
+    worker, run, trial = leased
+    for step in range(4):
+        content = f"step {step}".encode()
+        assert (
+            put(http, worker, run, content, sha256=digest(content), name="last", step=step).status_code == 200
+        )
+    assert len(files(settings)) == 2
+    assert http.get(f"{API}/trials/{trial}/checkpoints/last").content == b"step 3"
+
+
+def test_a_file_above_the_cap_is_413(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings
+) -> None:
+    worker, run, _ = leased
+    content = b"x" * (settings.max_checkpoint_bytes + 1)
+    problem(put(http, worker, run, content, sha256=digest(content)), 413, "too_large")
+    chunks = (content[at : at + 1_000] for at in range(0, len(content), 1_000))
+    problem(put(http, worker, run, chunks, sha256=digest(content)), 413, "too_large")
+    assert files(settings) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["other", "..%2Fbest", "%2e%2e", "best%00", "..\\best", "best;/../x", "x" * 300]
+)
+def test_other_names_never_reach_the_disk(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings, name: str
+) -> None:
+    worker, run, trial = leased
+    answer = put(http, worker, run, CONTENT, sha256=digest(CONTENT), name=name)
+    assert answer.status_code in (404, 422)
+    assert http.get(f"{API}/trials/{trial}/checkpoints/{name}").status_code in (404, 422)
+    assert files(settings) == []
+
+
+def test_a_link_or_a_missing_file_is_not_followed(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings
+) -> None:
+    worker, run, trial = leased
+    put(http, worker, run, CONTENT, sha256=digest(CONTENT))
+    (file,) = files(settings)
+    file.unlink()
+    problem(http.get(f"{API}/trials/{trial}/checkpoints/best"), 404, "not_found")
+    file.symlink_to(settings.home.token_file)
+    problem(http.get(f"{API}/trials/{trial}/checkpoints/best"), 404, "not_found")
+
+
+def test_many_ranges_cost_nothing(http: TestClient, leased: tuple[int, int, int]) -> None:
+    worker, run, trial = leased
+    put(http, worker, run, CONTENT, sha256=digest(CONTENT))
+    ranges = "bytes=" + ",".join(f"{at}-{at + 1}" for at in range(2_000))
+    answer = http.get(f"{API}/trials/{trial}/checkpoints/best", headers={"Range": ranges})
+    assert answer.status_code == 200
+    assert answer.content == CONTENT
+
+
+def test_deleting_a_study_removes_its_files(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings
+) -> None:
+    worker, run, _ = leased
+    put(http, worker, run, CONTENT, sha256=digest(CONTENT))
+    problem(http.delete(f"{API}/studies/a-grid"), 409, "conflict")
+    http.post(f"{API}/studies/a-grid/cancel")
+    http.post(f"{API}/leases/{run}/release", json={"seq": 0}, headers={"X-Worker-Id": str(worker)})
+    assert http.delete(f"{API}/studies/a-grid").status_code == 204
+    assert files(settings) == []
+    problem(http.get(f"{API}/studies/a-grid"), 404, "not_found")
