@@ -8,7 +8,7 @@ import numpy as np
 
 from hpsearch.records import TrialPlan
 from hpsearch.samplers.plans import plans_of
-from hpsearch.space import Params, ParamValue, random_points
+from hpsearch.space import Params, random_points
 from hpsearch.spec import StudySpec
 
 # Draws in a row that were all seen before, after which the space counts as exhausted.
@@ -40,10 +40,10 @@ def generator(seed: int) -> np.random.Generator:
 
 
 def _distinct(draws: Iterator[Params]) -> Iterator[Params]:
-    seen: set[tuple[tuple[str, ParamValue], ...]] = set()
+    seen: set[str] = set()  # text, which the garbage collector need not walk
     repeats = 0
     for params in draws:
-        key = tuple(params.items())
+        key = repr(tuple(params.values()))
         if key not in seen:
             seen.add(key)
             repeats = 0

@@ -1,0 +1,156 @@
+from typing import Any
+
+from hpsearch.records import FailureReason, RunState, StudyState, TrialState
+from hpsearch.service import leases, reaper, studies, trials
+from hpsearch.wire import HeartbeatRequest
+
+
+class Server:
+    """Ticks as a server would: its steady clock moves with the wall's unless a test says otherwise."""
+
+    def __init__(self, fleet: Any) -> None:
+        self.fleet = fleet
+        self.steady = 1_000.0
+
+    def tick(self) -> int:
+        return reaper.tick(self.fleet.db, now=self.fleet.clock.now, monotonic=self.steady, server="one")
+
+    def passing(self, seconds: float) -> int:
+        """Time passes with a tick every two seconds; returns how many leases were lost."""
+        lost = 0
+        for _ in range(round(seconds / 2)):
+            self.fleet.clock.advance(2)
+            self.steady += 2
+            lost += self.tick()
+        return lost
+
+
+def test_an_expired_lease_returns_its_trial_and_the_late_report_is_refused(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid())
+    server = Server(fleet)
+    server.tick()
+    worker = fleet.worker()
+    lease = fleet.one(worker)
+    assert server.passing(30) == 0
+    assert server.passing(4) == 1
+    trial = trials.get(fleet.db, lease.trial_id)
+    assert (trial.state, trial.rescues) == (TrialState.WAITING, 1)
+    assert trials.runs(fleet.db, lease.trial_id)[0].state is RunState.LOST
+    assert fleet.report(worker.id, lease.run_id, make.done()).status == "lease_lost"
+
+
+def test_a_report_after_expiry_but_before_the_reaper_counts(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid())
+    worker = fleet.worker()
+    lease = fleet.one(worker)
+    fleet.clock.advance(31)
+    assert fleet.report(worker.id, lease.run_id, make.done()).status == "ok"
+    assert reaper.tick(fleet.db, now=fleet.clock.now, monotonic=0.0) == 0
+
+
+def test_a_renewed_lease_does_not_expire(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid())
+    server = Server(fleet)
+    server.tick()
+    worker = fleet.worker()
+    lease = fleet.one(worker)
+    for _ in range(5):
+        assert server.passing(20) == 0
+        leases.heartbeat(
+            fleet.db, worker.id, HeartbeatRequest(runs=(lease.run_id,)), now=fleet.clock.now
+        )
+
+
+def test_the_third_lost_run_is_poison(fleet: Any, make: Any) -> None:
+    fleet.study(make.small(points=1))
+    server = Server(fleet)
+    server.tick()
+    worker = fleet.worker()
+    for epoch in (1, 2, 3):
+        assert fleet.one(worker).epoch == epoch
+        server.passing(34)
+    (trial,) = fleet.trials("small")
+    assert (trial.state, trial.reason) == (TrialState.FAILED, FailureReason.POISON)
+    assert studies.get(fleet.db, "small").state is StudyState.FAILED
+
+
+def test_a_lost_pack_charges_only_the_trial_it_was_training(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid())
+    server = Server(fleet)
+    server.tick()
+    worker = fleet.worker()
+    fleet.report(worker.id, fleet.one(worker).run_id, make.done(seconds=0.01))
+    pack = fleet.lease(worker)
+    assert len(pack) > 2
+    fleet.report(worker.id, pack[0].run_id, make.done(seconds=0.01))
+    assert server.passing(34) == len(pack) - 1
+    rescues = {trial.number: trial.rescues for trial in fleet.trials("grid")}
+    assert rescues[pack[1].number] == 1
+    assert all(rescues[lease.number] == 0 for lease in pack[2:])
+
+
+def test_an_outage_longer_than_the_lease_reruns_nothing(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid())
+    server = Server(fleet)
+    server.tick()
+    worker = fleet.worker()
+    lease = fleet.one(worker)
+    fleet.clock.advance(900)
+    server.steady += 900
+    assert server.tick() == 0
+    assert fleet.report(worker.id, lease.run_id, make.done()).status == "ok"
+
+
+def test_a_server_that_crashes_in_a_loop_does_not_strand_a_dead_workers_trial(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid())
+    Server(fleet).tick()
+    fleet.one(fleet.worker())
+    lost = 0
+    for _ in range(4):  # each start ticks once, ten seconds after the last
+        fleet.clock.advance(10)
+        server = Server(fleet)
+        server.steady += fleet.clock.now.timestamp()
+        lost += reaper.tick(
+            fleet.db, now=fleet.clock.now, monotonic=fleet.clock.now.timestamp(), server="two"
+        )
+    assert lost == 1
+
+
+def test_a_clock_that_jumps_forward_rescues_nothing_falsely(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid())
+    server = Server(fleet)
+    server.tick()
+    lease = fleet.one(fleet.worker())
+    fleet.clock.advance(3600)
+    server.steady += 2
+    assert server.tick() == 0
+    assert trials.get(fleet.db, lease.trial_id).state is TrialState.RUNNING
+
+
+def test_a_clock_that_jumps_back_still_lets_dead_leases_expire(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid())
+    server = Server(fleet)
+    server.tick()
+    fleet.one(fleet.worker())
+    fleet.clock.advance(-3600)
+    server.steady += 2
+    server.tick()
+    assert server.passing(34) == 1
+
+
+def test_a_study_whose_minutes_are_up_stops(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid(budget={"minutes": 1}))
+    server = Server(fleet)
+    server.tick()
+    worker = fleet.worker()
+    lease = fleet.one(worker)
+    fleet.clock.advance(61)
+    assert fleet.lease(worker) == ()
+    server.steady += 61
+    server.tick()
+    study = studies.get(fleet.db, "grid")
+    assert study.state is StudyState.STOPPING
+    fleet.report(worker.id, lease.run_id, make.done())
+    study = studies.get(fleet.db, "grid")
+    assert study.state is StudyState.STOPPED
+    assert "budget of 1 minutes" in study.reason
