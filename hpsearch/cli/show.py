@@ -203,7 +203,7 @@ def best(records: Sequence[Best], metric: str) -> None:
     )
     for place, entry in enumerate(records, start=1):
         rows.add_row(
-            str(place), str(entry.trial_id), number(entry.value), number(entry.standard_error),
+            str(place), str(entry.trial_id), number(entry.value), "–" if entry.standard_error is None else f"{entry.standard_error:.2g}",
             str(entry.replicates), Text(params_text(entry.params)),
         )  # fmt: skip
     output().print(rows)

@@ -71,9 +71,7 @@ def _answer(study: Study, best: Sequence[Best]) -> str:
     seeds = (
         f"mean of {winner.replicates} seeds, ± one standard error" if winner.replicates > 1 else "one seed"
     )
-    error = (
-        "" if winner.standard_error is None else f"<small> ± {words.number(winner.standard_error)}</small>"
-    )
+    error = f"<small>{words.error_text(winner.standard_error)}</small>"
     tests = "".join(
         f'<div class="figure"><b>{words.number(value)}</b><span>{escape(name)}</span></div>'
         for name, value in winner.metrics.items()
