@@ -9,6 +9,7 @@ from hpsearch.wire import HeartbeatResponse, Lease
 from hpsearch.worker.backlog import Backlog
 from hpsearch.worker.devices import LocalSlot
 from hpsearch.worker.heart import Heart
+from hpsearch.worker.keeping import Keeper
 from hpsearch.worker.launcher import Launcher
 from hpsearch.worker.reporter import Reporter
 from hpsearch.worker.server import Server
@@ -54,6 +55,7 @@ class Crew:
             lease_seconds=_FIRST_LEASE_SECONDS,
             orphan_seconds=settings.limits.orphan,
         )
+        keeper = Keeper()
         self._slots = tuple(
             SlotLoop(
                 place,
@@ -64,6 +66,7 @@ class Crew:
                 launcher,
                 self._reporter,
                 Uploader(server, worker.id, self._reporter, rng, self._lose),
+                keeper,
                 rng,
                 self._expect,
                 on_fatal,

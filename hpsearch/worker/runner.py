@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 from hpsearch.records import FailureReason, Outcome, RunId
-from hpsearch.wire import LOG_BYTES
+from hpsearch.wire import LOG_BYTES, Lease
+from hpsearch.worker.keeping import Keeper
 from hpsearch.worker.launcher import Child, Exit
-from hpsearch.worker.pipe import Finished, Pack, Progress, Started, Stop, ToDaemon
+from hpsearch.worker.pipe import Finished, Pack, Progress, Saved, Started, Stop, ToDaemon
 from hpsearch.worker.reporter import Reporter
 from hpsearch.worker.settings import Limits
 from hpsearch.worker.uploader import Result, Uploader
@@ -28,16 +29,24 @@ class PackRun:
     """
 
     def __init__(
-        self, child: Child, pack: Pack, reporter: Reporter, uploader: Uploader, limits: Limits
+        self,
+        child: Child,
+        pack: Pack,
+        reporter: Reporter,
+        uploader: Uploader,
+        keeper: Keeper,
+        limits: Limits,
     ) -> None:
         self._child = child
         self._pack = pack
         self._reporter = reporter
         self._uploader = uploader
+        self._keeper = keeper
         self._limits = limits
         self._lock = threading.Lock()
         self._open = {errand.lease.run_id: errand for errand in pack.errands}
         self._current: RunId | None = None
+        self._began_at = time.monotonic()
         self._stalled: RunId | None = None
         self._killed = False  # by us
         self._lost: set[RunId] = set()
@@ -100,6 +109,7 @@ class PackRun:
 
     def _begin(self, run_id: RunId) -> None:
         self._extend(self._limits.startup)
+        self._began_at = time.monotonic()
         with self._lock:
             self._current = run_id
             lost = run_id in self._lost
@@ -113,18 +123,23 @@ class PackRun:
             last = not self._open
         if errand is None:
             return  # its lease was lost
-        stalled = finished.run_id == self._stalled
-        outcome = self._stalled_outcome() if stalled else finished.outcome
+        outcome = self._stalled_outcome() if finished.run_id == self._stalled else finished.outcome
         self._uploader.submit(
             Result(
                 run_id=finished.run_id,
                 outcome=outcome,
                 folder=errand.folder,
-                saved=() if stalled else finished.saved,
+                saved=self._worth_keeping(errand.lease, outcome, finished.saved),
                 log=finished.log,
                 urgent=last,
             )
         )
+
+    def _worth_keeping(self, lease: Lease, outcome: Outcome, saved: tuple[Saved, ...]) -> tuple[Saved, ...]:
+        if outcome.state == "failed":
+            return ()
+        best = self._keeper.keeps(lease, outcome, time.monotonic() - self._began_at)
+        return tuple(file for file in saved if best or file.name == "last")
 
     def _is_open(self, run_id: RunId) -> bool:
         with self._lock:

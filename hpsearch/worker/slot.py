@@ -15,6 +15,7 @@ from hpsearch.records import Outcome, RunId, WorkerId
 from hpsearch.wire import Lease, LeaseRequest, ReportRequest, RunReport
 from hpsearch.worker.backoff import Backoff
 from hpsearch.worker.devices import LocalSlot
+from hpsearch.worker.keeping import Keeper
 from hpsearch.worker.launcher import Child, Launcher
 from hpsearch.worker.pipe import Errand, Pack
 from hpsearch.worker.reporter import Reporter
@@ -41,6 +42,7 @@ class SlotLoop:
         launcher: Launcher,
         reporter: Reporter,
         uploader: Uploader,
+        keeper: Keeper,
         rng: random.Random,
         on_leases: Callable[[tuple[Lease, ...]], None],
         on_fatal: Callable[[HpsearchError], None],
@@ -53,6 +55,7 @@ class SlotLoop:
         self._launcher = launcher
         self._reporter = reporter
         self._uploader = uploader
+        self._keeper = keeper
         self._rng = rng
         self._on_leases = on_leases
         self._on_fatal = on_fatal
@@ -155,7 +158,14 @@ class SlotLoop:
             child.channel.close()
             self._give_back(leases)
             return False
-        pack = PackRun(child, self._prepare(leases), self._reporter, self._uploader, self._settings.limits)
+        pack = PackRun(
+            child,
+            self._prepare(leases),
+            self._reporter,
+            self._uploader,
+            self._keeper,
+            self._settings.limits,
+        )
         with self._lock:
             self._pack = pack
         if self._draining.is_set():  # since the last look
