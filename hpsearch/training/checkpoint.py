@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from hpsearch.training.history import Curves
 
 FORMAT = 1
+HEADER = "hpsearch"  # one entry: with several, safetensors writes them in an order of chance
 BEST_FILE = "best.safetensors"
 LAST_FILE = "last.safetensors"
 logger = logging.getLogger(__name__)
@@ -99,8 +100,8 @@ def restore_rng(state: Mapping[str, Any], device: str) -> None:
 
 def write_weights(path: Path, snapshot: Snapshot) -> None:
     """The best snapshot's weights under the model's own names, its record in the header."""
-    metadata = {"step": str(snapshot.step), "record": _dump(dict(snapshot.record))}
-    _write(path, save(dict(snapshot.weights), metadata))
+    state = _dump({"step": snapshot.step, "record": dict(snapshot.record)})
+    _write(path, save(dict(snapshot.weights), {HEADER: state}))
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -126,7 +127,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "plain": plain,
     }
     text = _dump(state)
-    _write(path, save(tensors, {"state": text, "sha256": _digest(tensors, text)}))
+    header = _dump({"state": text, "sha256": _digest(tensors, text)})
+    _write(path, save(tensors, {HEADER: header}))
 
 
 def read_checkpoint(path: Path, identity: str) -> Checkpoint | None:
@@ -146,7 +148,7 @@ def read_checkpoint(path: Path, identity: str) -> Checkpoint | None:
 
 def _parse(raw: bytes) -> Checkpoint:
     header_size = int.from_bytes(raw[:8], "little")
-    metadata = json.loads(raw[8 : 8 + header_size])["__metadata__"]
+    metadata = json.loads(json.loads(raw[8 : 8 + header_size])["__metadata__"][HEADER])
     tensors = load(raw)
     if _digest(tensors, metadata["state"]) != metadata["sha256"]:
         raise ValueError("its contents do not match their SHA-256")
