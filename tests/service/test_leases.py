@@ -222,7 +222,9 @@ def test_an_unknown_worker_is_told_to_register(fleet: Any) -> None:
         leases.lease(fleet.db, request, now=fleet.clock.now)
 
 
-def test_a_new_incarnation_ends_the_old_ones_leases_at_once_and_charges_nothing(fleet: Any, make: Any) -> None:
+def test_a_new_incarnation_ends_the_old_ones_leases_at_once_and_charges_nothing(
+    fleet: Any, make: Any
+) -> None:
     fleet.study(make.grid())
     old = fleet.worker("node")
     lease = fleet.one(old)

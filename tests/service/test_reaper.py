@@ -56,9 +56,7 @@ def test_a_renewed_lease_does_not_expire(fleet: Any, make: Any) -> None:
     lease = fleet.one(worker)
     for _ in range(5):
         assert server.passing(20) == 0
-        leases.heartbeat(
-            fleet.db, worker.id, HeartbeatRequest(runs=(lease.run_id,)), now=fleet.clock.now
-        )
+        leases.heartbeat(fleet.db, worker.id, HeartbeatRequest(runs=(lease.run_id,)), now=fleet.clock.now)
 
 
 def test_the_third_lost_run_is_poison(fleet: Any, make: Any) -> None:
