@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
+    DatabaseError,
     DataError,
     DBAPIError,
     IntegrityError,
@@ -153,7 +154,12 @@ def _failure(error: DBAPIError) -> HpsearchError | None:
     state = getattr(error.orig, "sqlstate", None)
     if state in (postgres.SERIALIZATION_FAILURE, postgres.DEADLOCK_DETECTED):
         return TransactionConflict("the database asked to run the transaction again")
-    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+    # A file that is damaged or no database is SQLite's plain DatabaseError.
+    if (
+        error.connection_invalidated
+        or isinstance(error, OperationalError | InterfaceError)
+        or type(error) is DatabaseError
+    ):
         sentence = " ".join(str(error.orig).split())[:300]
         return Unavailable(f"the database can't do this now: {sentence}", hint="try again in a moment")
     return None

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from hpsearch.records import Points, RunId, Series
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import metric_chunks, run_logs
+from hpsearch.store.types import storable
 from hpsearch.wire import LOG_BYTES
 
 FAST = 1  # zlib level: the columns are small, the server's one writer waits for them
@@ -42,7 +43,7 @@ def chunks(
 def append_log(tx: Transaction, run_id: RunId, text: str) -> None:
     """Keep the last 64 KiB of a run's output."""
     old = log(tx, run_id)
-    insert = _insert_log(tx).values(run_id=run_id, text=_tail(old + text))
+    insert = _insert_log(tx).values(run_id=run_id, text=_tail(old + storable(text)))
     tx.execute(insert.on_conflict_do_update(index_elements=["run_id"], set_={"text": insert.excluded.text}))
 
 
@@ -88,7 +89,7 @@ def _columns(
 def _tail(text: str) -> str:
     if len(text) <= LOG_BYTES // 4:  # even if every character took four bytes
         return text
-    return text.encode("utf-8", "replace")[-LOG_BYTES:].decode("utf-8", "ignore")
+    return text.encode()[-LOG_BYTES:].decode("utf-8", "ignore")
 
 
 def _insert(tx: Transaction) -> Any:

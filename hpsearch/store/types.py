@@ -54,6 +54,9 @@ class PlainText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "�")
+        return None if value is None else storable(value)
+
+
+def storable(text: str) -> str:
+    """The text without what UTF-8 or Postgres can't hold."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "�")
