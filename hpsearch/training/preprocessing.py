@@ -19,7 +19,7 @@ class Preprocessing:
     std: Tensor
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        return (inputs - self.mean) / self.std
+        return (inputs - self.mean).div_(self.std)  # one copy: CIFAR takes 550 MB
 
 
 def fit_preprocessing(name: str, inputs: Tensor) -> Preprocessing | None:

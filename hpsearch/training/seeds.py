@@ -42,7 +42,7 @@ def seed_globals(seed: int) -> None:
     np.random.seed(seed % 2**32)
     # Not torch.manual_seed: before CUDA's start it queues a call, with a formatted stack, at each use.
     torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)
     if torch.backends.mps.is_available():
         torch.mps.manual_seed(seed)

@@ -75,6 +75,14 @@ def test_the_baseline_is_trainings_own_batches_without_updates(bench: Bench) -> 
     assert baseline[0] == curves["loss"].values[0]
 
 
+@pytest.mark.parametrize("replicate", range(3))
+def test_the_named_networks_start_near_the_expected_loss(bench: Bench, replicate: int) -> None:
+    for model in ("mlp", "cnn"):
+        outcome, _ = bench.run(digits(model=model, program=CHECK, replicate=replicate))
+        losses: Any = outcome.measurements["initial_losses"]
+        assert 0.9 < sorted(losses)[2] / math.log(10) < 1.5
+
+
 def test_a_check_of_a_convolutional_network_measures_everything_finite(bench: Bench) -> None:
     outcome, _ = bench.run(digits(model="cnn", channels=4, program=CHECK))
     found = outcome.measurements

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torchvision import datasets
 
 from hpsearch.errors import DataUnavailable
@@ -30,8 +31,6 @@ def test_digits_has_the_promised_sizes_and_range(tmp_path: Path) -> None:
 
 
 def test_digits_are_scikit_learns_own() -> None:
-    from sklearn.datasets import load_digits
-
     digits = load_digits()
     source = load_source("digits", Path())
     ours = torch.cat([source.inputs, source.test_inputs]).flatten(1).double()

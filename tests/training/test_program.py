@@ -1,5 +1,6 @@
 import hashlib
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,6 @@ def test_a_task_may_import_what_lies_beside_it(bench: Bench, folder: Path) -> No
     (folder / "api" / "__init__.py").write_text("WIDTH = 7\n")
     source = TASK.replace("import torch\n", "import api\nimport torch\nassert api.WIDTH == 7\n", 1)
     # In a process of its own, a user's module `api` comes before this project's.
-    import sys
-
     saved = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "api"}
     for name in saved:
         del sys.modules[name]
@@ -206,7 +205,7 @@ def test_augmentation_is_seeded_per_step_and_leaves_evaluation_alone(bench: Benc
     plain, _ = bench.run(training(file_task(folder, TASK, "plain.py"), learning_rate=1e-8), tasks_dir=folder)
     task = file_task(folder, noisy)
     first, curves = bench.run(training(task, learning_rate=1e-8), tasks_dir=folder)
-    again, same = bench.run(training(task, learning_rate=1e-8), tasks_dir=folder)
+    _, same = bench.run(training(task, learning_rate=1e-8), tasks_dir=folder)
     assert curves == same
     assert first.metrics["loss"] != plain.metrics["loss"]
     assert first.metrics["train_loss"] == pytest.approx(plain.metrics["train_loss"], rel=1e-5)

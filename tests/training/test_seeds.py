@@ -34,7 +34,7 @@ def test_seeding_covers_all_global_generators() -> None:
     draws = []
     for _ in range(2):
         seed_globals(2**62 + 5)
-        draws.append((random.random(), float(np.random.random()), float(torch.rand(()))))  # noqa: NPY002
+        draws.append((random.random(), float(np.random.random()), float(torch.rand(()))))
     assert draws[0] == draws[1]
 
 
