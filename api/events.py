@@ -10,7 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api.auth import VIEW
 from api.parameters import Held, StudyKey
 from api.resources import Resources
-from hpsearch.records import FINISHED_STUDY_STATES, Event, Study
+from hpsearch.records import FINISHED_STUDY_STATES, Event, Study, TrialState
 from hpsearch.service import studies
 
 router = APIRouter(tags=["events"], dependencies=[Depends(VIEW)])
@@ -43,14 +43,16 @@ async def stream_events(
         for event in events:
             after = event.id
             yield ServerSentEvent(raw_data=event.model_dump_json(), id=str(event.id))
-        if finished and not events:
+        if len(events) == BATCH:
+            continue
+        if finished:
             yield ServerSentEvent(event="end", raw_data="{}")
             return
-        if len(events) < BATCH:
-            await held.news.wait(ticket, POLL_SECONDS)
+        await held.news.wait(ticket, POLL_SECONDS)
 
 
 def _news(held: Resources, study: Study, after: int) -> tuple[list[Event], bool]:
-    """Events after the given one, and whether the study was finished before they were read."""
-    finished = studies.get(held.db, study.name).state in FINISHED_STUDY_STATES
+    """Events after the given one, and whether nothing more could happen before they were read."""
+    now = studies.get(held.db, study.name)
+    finished = now.state in FINISHED_STUDY_STATES and not now.trial_counts.get(TrialState.RUNNING)
     return studies.events(held.db, study.name, after=after, limit=BATCH), finished
