@@ -146,6 +146,17 @@ def read_checkpoint(path: Path, identity: str) -> Checkpoint | None:
     return checkpoint
 
 
+def step_of(path: Path) -> int | None:
+    """The step that a best or last checkpoint was taken after, by its header; None where it can't be read."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        state = json.loads(header["__metadata__"][HEADER])
+        return int(state["step"] if "step" in state else json.loads(state["state"])["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _parse(raw: bytes) -> Checkpoint:
     header_size = int.from_bytes(raw[:8], "little")
     metadata = json.loads(json.loads(raw[8 : 8 + header_size])["__metadata__"][HEADER])

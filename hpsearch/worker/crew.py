@@ -80,6 +80,11 @@ class Crew:
         for slot in self._slots:
             slot.start()
 
+    def take_nothing_new(self) -> None:
+        """Lease no more; what is trained goes on to its end."""
+        for slot in self._slots:
+            slot.take_nothing_new()
+
     def drain(self) -> None:
         """Lease no more, end what is trained with a last checkpoint."""
         for slot in self._slots:

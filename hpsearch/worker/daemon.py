@@ -2,6 +2,7 @@
 
 import enum
 import logging
+import math
 import os
 import queue
 import random
@@ -27,16 +28,16 @@ from hpsearch.worker.workplace import Workplace, take_workplace
 
 _LAST_WORDS_SECONDS = 3.0  # for the reports of what was killed at the drain's deadline
 _ANSWER_SECONDS = 10.0
-_LOOK_SECONDS = 0.05  # while draining, between looks for another order
+_LOOK_SECONDS = 0.1  # while draining, between looks for another order
 
 log = logging.getLogger(__name__)
 
 
 class Order(enum.Enum):
-    """What a worker can be told: end in order; given twice, end now."""
+    """What a worker can be told."""
 
-    DRAIN = "drain"
-    SERVER_DRAINS = "server_drains"  # said at each heartbeat: counts once
+    FINISH = "finish"  # take nothing new, train what is under way to its end
+    DRAIN = "drain"  # end what is under way with a checkpoint and hand it back; given again: at once
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Daemon:
                     self._server,
                     launcher,
                     self._rng,
-                    on_drain=lambda: self.order(Order.SERVER_DRAINS),
+                    on_drain=lambda: self.order(Order.FINISH),
                     on_fatal=lambda error: self._orders.put(Fail(error)),
                 )
                 self._work(crew)
@@ -117,29 +118,37 @@ class Daemon:
     def _work(self, crew: Crew) -> None:
         crew.start()
         try:
-            order = self._orders.get()
+            order: Order | Fail | None = self._orders.get()
+            if order is Order.FINISH:
+                log.info("the server drains this worker: it ends when what it trains has ended")
+                crew.take_nothing_new()
+                order = self._order_before_idle(crew, math.inf)
             if isinstance(order, Fail):
                 raise order.error
-            log.info("draining: what is trained ends with a checkpoint and goes back to the server")
-            crew.drain()
-            if not self._drained(crew, time.monotonic() + self._settings.limits.drain):
-                crew.kill()
-                crew.idle(_LAST_WORDS_SECONDS)
+            if order is not None:
+                self._hand_back(crew)
         finally:
             crew.close()
 
-    def _drained(self, crew: Crew, deadline: float) -> bool:
-        """Every lease settled before the deadline and before a second order."""
-        while not crew.idle(_LOOK_SECONDS):
-            if time.monotonic() > deadline or self._second_order():
-                return False
-        return True
+    def _hand_back(self, crew: Crew) -> None:
+        log.info("draining: what is trained ends with a checkpoint and goes back to the server")
+        crew.drain()
+        if self._order_before_idle(crew, time.monotonic() + self._settings.limits.drain) is not None:
+            crew.kill()
+            crew.idle(_LAST_WORDS_SECONDS)
 
-    def _second_order(self) -> bool:
-        try:
-            return self._orders.get_nowait() is not Order.SERVER_DRAINS
-        except queue.Empty:
-            return False
+    def _order_before_idle(self, crew: Crew, deadline: float) -> Order | Fail | None:
+        """The next order, DRAIN at the deadline; None once every lease is settled."""
+        while not crew.idle(_LOOK_SECONDS):
+            try:
+                order = self._orders.get_nowait()
+            except queue.Empty:
+                if time.monotonic() > deadline:
+                    return Order.DRAIN
+            else:
+                if order is not Order.FINISH:  # which each heartbeat repeats
+                    return order
+        return None
 
     def _cannot_train(self, why: str) -> None:
         error = HpsearchError(why, hint="install it with: pip install 'hpsearch[torch]'")

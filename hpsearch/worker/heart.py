@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from hpsearch.errors import HpsearchError, ServerUnreachable, Unavailable
+from hpsearch.errors import HpsearchError, ServerUnreachable
 from hpsearch.records import RunId, WorkerId
 from hpsearch.wire import HeartbeatRequest, HeartbeatResponse
-from hpsearch.worker.server import Server
+from hpsearch.worker.server import REFUSALS, Server
 
 _BEATS_PER_LEASE = 3  # two may be lost (guarantees.md, rule 6)
 
@@ -77,10 +77,12 @@ class Heart:
             self._hurry.wait(self._lease_seconds / _BEATS_PER_LEASE * self._rng.uniform(0.8, 1.0))
 
     def _beat(self) -> bool:
-        """One heartbeat; False where the server could not be reached. Raises where it refuses this worker."""
+        """One heartbeat; False where the server did not answer it. Raises where it refuses this worker."""
         try:
             answer = self._server.heartbeat(self._worker_id, HeartbeatRequest(runs=self._held()))
-        except (ServerUnreachable, Unavailable) as error:
+        except REFUSALS:
+            raise
+        except HpsearchError as error:
             log.warning("heartbeat: %s; training goes on", error)
             return False
         self._on_answer(answer)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal, Protocol
 
+from hpsearch.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthorized
 from hpsearch.records import Checkpoint, RunId, TrialId, Worker, WorkerId
 from hpsearch.wire import (
     HeartbeatRequest,
@@ -14,10 +15,13 @@ from hpsearch.wire import (
     ReportResponse,
 )
 
+# Repeating can't help: the token, the worker or the request is refused. Any other error may pass.
+REFUSALS = (Unauthorized, Forbidden, NotFound, Conflict, InvalidInput)
+
 
 class Server(Protocol):
-    """Safe to call from several threads. Each method raises ServerUnreachable or Unavailable when it may be
-    repeated, LeaseLost for a lease that is over, and another HpsearchError where repeating would not help."""
+    """Safe to call from several threads. Each method raises an HpsearchError, one of REFUSALS where repeating
+    the call would not help (LeaseLost among them, for a lease that is over)."""
 
     def register_worker(self, body: RegisterWorker, /) -> Worker: ...
 

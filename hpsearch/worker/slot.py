@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from hpsearch.errors import HpsearchError, ServerUnreachable, Unavailable
+from hpsearch.errors import HpsearchError
 from hpsearch.records import Outcome, RunId, WorkerId
 from hpsearch.wire import Lease, LeaseRequest, ReportRequest, RunReport
 from hpsearch.worker.backoff import Backoff
@@ -20,7 +20,7 @@ from hpsearch.worker.launcher import Child, Launcher
 from hpsearch.worker.pipe import Errand, Pack
 from hpsearch.worker.reporter import Reporter
 from hpsearch.worker.runner import PackRun
-from hpsearch.worker.server import Server
+from hpsearch.worker.server import REFUSALS, Server
 from hpsearch.worker.settings import WorkerSettings
 from hpsearch.worker.uploader import Uploader
 
@@ -61,6 +61,7 @@ class SlotLoop:
         self._on_fatal = on_fatal
         self._backoff = Backoff(rng)
         self._draining = threading.Event()
+        self._stopping = False
         self._lock = threading.Lock()
         self._pack: PackRun | None = None
         self._packs = 0
@@ -81,14 +82,20 @@ class SlotLoop:
         if (pack := self._current()) is not None:
             pack.lose(run_id)
 
+    def take_nothing_new(self) -> None:
+        """Lease no more; what is being trained goes on."""
+        self._draining.set()
+
     def drain(self) -> None:
         """Lease no more; end what is being trained with a last checkpoint."""
+        self._stopping = True
         self._draining.set()
         if (pack := self._current()) is not None:
             pack.drain()
 
     def kill(self) -> None:
         """End what is being trained now; it is released."""
+        self._stopping = True
         self._draining.set()
         if (pack := self._current()) is not None:
             pack.kill()
@@ -140,7 +147,9 @@ class SlotLoop:
             asked_at = time.monotonic()
             try:
                 leases = self._server.lease(body).leases
-            except (ServerUnreachable, Unavailable) as error:
+            except REFUSALS:
+                raise
+            except HpsearchError as error:
                 log.warning("slot %d waits for the server: %s", body.slot, error)
                 self._draining.wait(self._backoff.next_seconds())
                 continue
@@ -168,7 +177,7 @@ class SlotLoop:
         )
         with self._lock:
             self._pack = pack
-        if self._draining.is_set():  # since the last look
+        if self._stopping:  # since the last look
             pack.drain()
         usable = pack.run()
         with self._lock:
@@ -199,12 +208,12 @@ class SlotLoop:
                 return self._server.download_checkpoint(
                     start.trial_id, start.name, folder / "start.safetensors"
                 )
-            except (ServerUnreachable, Unavailable) as error:
-                log.warning("run %s waits for its checkpoint: %s", lease.run_id, error)
-                self._draining.wait(self._backoff.next_seconds())
-            except (HpsearchError, OSError) as error:
+            except (*REFUSALS, OSError) as error:
                 log.warning("run %s starts afresh, its checkpoint can't be had: %s", lease.run_id, error)
                 break
+            except HpsearchError as error:
+                log.warning("run %s waits for its checkpoint: %s", lease.run_id, error)
+                self._draining.wait(self._backoff.next_seconds())
         return None
 
     def _give_back(self, leases: tuple[Lease, ...]) -> None:

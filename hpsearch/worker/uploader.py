@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch.errors import HpsearchError, LeaseLost, ServerUnreachable, Unavailable
+from hpsearch.errors import HpsearchError, LeaseLost
 from hpsearch.records import Outcome, RunId, WorkerId
 from hpsearch.worker.backoff import Backoff
 from hpsearch.worker.pipe import Saved
 from hpsearch.worker.reporter import Reporter
-from hpsearch.worker.server import Server
+from hpsearch.worker.server import REFUSALS, Server
 
 log = logging.getLogger(__name__)
 
@@ -77,15 +77,14 @@ class Uploader:
         while not self._closed.is_set() and self._reporter.holds(run_id):
             try:
                 self._server.upload_checkpoint(run_id, self._worker_id, saved.name, saved.step, saved.path)
-            except (ServerUnreachable, Unavailable) as error:
-                log.warning("run %s: its %s checkpoint waits for the server: %s", run_id, saved.name, error)
-                self._closed.wait(self._backoff.next_seconds())
             except LeaseLost:
                 self._on_lost(run_id)
-                self._reporter.drop(run_id)
-            except (HpsearchError, OSError) as error:
+            except (*REFUSALS, OSError) as error:
                 log.error("run %s: its %s checkpoint can't be kept: %s", run_id, saved.name, error)
                 return
+            except HpsearchError as error:
+                log.warning("run %s: its %s checkpoint waits for the server: %s", run_id, saved.name, error)
+                self._closed.wait(self._backoff.next_seconds())
             else:
                 self._backoff.reset()
                 return
