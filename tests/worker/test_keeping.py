@@ -1,0 +1,53 @@
+import math
+
+import pytest
+
+from hpsearch.records import Outcome, Program, RunId, TrialId
+from hpsearch.spec import NamedTask, Objective
+from hpsearch.wire import Assignment, Lease
+from hpsearch.worker.keeping import LONG_SECONDS, Keeper
+
+
+def lease(study: str = "s", direction: str = "maximize", *, test: bool = False) -> Lease:
+    assignment = Assignment(
+        task=NamedTask(dataset="digits", model="mlp"),
+        program=Program(kind="train", test=test),
+        objective=Objective.model_validate({"direction": direction}),
+    )
+    return Lease(
+        run_id=RunId(1),
+        study=study,
+        trial_id=TrialId(1),
+        number=1,
+        epoch=1,
+        assignment=assignment,
+        lease_seconds=30,
+    )
+
+
+def of(value: float | None) -> Outcome:
+    return Outcome(state="completed", value=value)
+
+
+@pytest.mark.parametrize(("direction", "better", "worse"), [("maximize", 0.9, 0.8), ("minimize", 0.8, 0.9)])
+def test_of_short_trials_each_record_of_its_study_is_kept(
+    direction: str, better: float, worse: float
+) -> None:
+    keeper = Keeper()
+    assert keeper.keeps(lease("a", direction), of(worse), 0.01)
+    assert keeper.keeps(lease("a", direction), of(better), 0.01)
+    assert not keeper.keeps(lease("a", direction), of(worse), 0.01)
+    assert not keeper.keeps(lease("a", direction), of(better), 0.01)
+    assert keeper.keeps(lease("b", direction), of(worse), 0.01)
+
+
+def test_long_trials_and_those_that_open_the_test_set_are_kept() -> None:
+    keeper = Keeper()
+    keeper.keeps(lease(), of(1.0), 0.01)
+    assert keeper.keeps(lease(), of(0.1), LONG_SECONDS)
+    assert keeper.keeps(lease(test=True), of(0.1), 0.01)
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+def test_no_number_is_no_record(value: float | None) -> None:
+    assert not Keeper().keeps(lease(), of(value), 0.01)
