@@ -186,9 +186,9 @@ def reachable(home: Home, server: str | None, token: str | None) -> list[Finding
             return [Finding("server", "ok", "none runs on this home; commands start one when they need it")]
         server, token = address.url, home.read_token()
     try:
-        client = named_client(server, token, home)
-        version = client.version()
-        client.workers()
+        with named_client(server, token, home) as client:
+            version = client.version()
+            client.workers()
     except HpsearchError as error:
         return [
             Finding("server", "broken", error.message, error.hint or "check its address and HPSEARCH_TOKEN")

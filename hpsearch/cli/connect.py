@@ -28,15 +28,18 @@ def connected(server: str | None, token: str | None, home: Path | None) -> Itera
     place = locate(chosen)
     url = chosen["server"].text
     if url is not None:
-        yield named_client(url, chosen["token"].text, place)
+        with named_client(url, chosen["token"].text, place) as client:
+            yield client
         return
     address = running(place)
     if address is not None:
-        yield home_client(place, address)
+        with home_client(place, address) as client:
+            yield client
         return
     companion = start_server(place.create(), chosen["database_url"].text)
     try:
-        yield home_client(place, wait_for_server(companion, place))
+        with home_client(place, wait_for_server(companion, place)) as client:
+            yield client
     finally:
         companion.stop(grace_seconds=STOP_SECONDS)
 
@@ -54,7 +57,8 @@ def running(home: Home) -> ServerAddress | None:
     if address is None:
         return None
     try:
-        Client(address.url, patience_seconds=0, timeout=5).version()
+        with Client(address.url, patience_seconds=0, timeout=5) as client:
+            client.version()
     except HpsearchError:
         return None
     return address
@@ -75,7 +79,8 @@ def named_client(url: str, token: str | None, home: Home) -> "Client":
     own = address is not None and _same(address.url, url)
     secret = token or (home.read_token() if own else None)
     try:
-        Client(url, secret, patience_seconds=0).version()
+        with Client(url, secret, patience_seconds=0) as client:
+            client.version()
     except ServerUnreachable as error:
         raise ServerUnreachable(
             f"no server answers at {url}",

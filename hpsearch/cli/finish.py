@@ -2,7 +2,7 @@
 
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -30,7 +30,7 @@ def tell(handle: "StudyHandle", study: Study, home: Home, *, json: bool) -> None
         show.document(
             {
                 "study": study,
-                "stages": stages,
+                "stages": [card(stage) for stage in stages],
                 "best": best[0] if best else None,
                 "trials": sum(study.trial_counts.values()),
                 "report": str(path),
@@ -40,6 +40,14 @@ def tell(handle: "StudyHandle", study: Study, home: Home, *, json: bool) -> None
         answer(study, best)
         show.output().print(Text(f"report: {path}"), soft_wrap=True)
     raise_unless_completed(study, stages)
+
+
+def card(stage: Stage) -> dict[str, Any]:
+    """A stage as `hpsearch diagnose` answers: the verdict's code beside its evidence, not around it."""
+    judged = {} if stage.verdict is None else stage.verdict.model_dump(mode="python")
+    code = judged.pop("code", None)
+    told = {"verdict": code, "text": "", "evidence": (), "remedy": None, **judged}
+    return {"kind": stage.kind, "round": stage.round, "state": stage.state, "trials": stage.trials, **told}
 
 
 def write_report(

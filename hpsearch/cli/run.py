@@ -39,8 +39,8 @@ def run(
     plan.home.create()
     _interrupt_on_terminate()
     try:
-        with Crew(plan) as crew:
-            handle, record = _see_through(crew, crew.muster(), spec)
+        with Crew(plan) as crew, crew.muster() as client:
+            handle, record = _see_through(crew, client, spec)
             crew.dismiss()
             tell(handle, record, plan.home, json=json)
     except KeyboardInterrupt:
