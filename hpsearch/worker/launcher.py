@@ -92,7 +92,7 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         key = next(self._keys)
         child = Child(Channel(ours, TO_DAEMON), log, lambda number: self._signal(key, number))
-        descriptor = os.open(log, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        descriptor = _open_log(log)
         try:
             self._request_start(key, child, theirs.fileno(), descriptor)
         finally:
@@ -215,7 +215,7 @@ class Spawner:
 
     def start_child(self, log: Path) -> Child:
         ours, theirs = socket.socketpair()
-        with theirs, log.open("wb") as output:
+        with theirs, os.fdopen(_open_log(log), "wb") as output:
             process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-P", "-m", "hpsearch.worker.child", str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()],
@@ -241,6 +241,11 @@ class Spawner:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         child.has_ended(Exit(code))
+
+
+def _open_log(path: Path) -> int:
+    """Empty, and appended to: a child empties it after each trial, and must not leave a hole."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

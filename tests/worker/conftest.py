@@ -10,7 +10,7 @@ from hpsearch.records import Slot, Worker, WorkerId, WorkerState
 from hpsearch.worker.crew import Crew
 from hpsearch.worker.devices import LocalSlot
 from hpsearch.worker.environment import child_environment
-from hpsearch.worker.launcher import ForkServer
+from hpsearch.worker.launcher import ForkServer, Launcher
 from hpsearch.worker.settings import Limits, WorkerSettings
 from hpsearch.worker.workplace import Workplace
 from tests.worker.fake_server import FakeServer
@@ -47,7 +47,14 @@ def make_crew(server: FakeServer, launcher: ForkServer, tmp_path: Path) -> Itera
     """A started crew; it ends with the test."""
     crews: list[Crew] = []
 
-    def make(*, slots: int = 1, limits: Limits = QUICK, max_trials: int = 16, interval: float = 0.1) -> Crew:
+    def make(
+        *,
+        slots: int = 1,
+        limits: Limits = QUICK,
+        max_trials: int = 16,
+        interval: float = 0.1,
+        by: Launcher = launcher,
+    ) -> Crew:
         now = datetime.now(UTC)
         places = [
             LocalSlot(Slot(device="cpu", index=index, name="cpu"), visible_devices="")
@@ -83,7 +90,7 @@ def make_crew(server: FakeServer, launcher: ForkServer, tmp_path: Path) -> Itera
             places,
             worker,
             server,
-            launcher,
+            by,
             random.Random(0),
             on_drain=lambda: None,
             on_fatal=lambda error: None,
