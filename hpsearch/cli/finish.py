@@ -9,7 +9,7 @@ from rich.text import Text
 from hpsearch.cli import show
 from hpsearch.errors import GateFailed, HpsearchError
 from hpsearch.home import Home
-from hpsearch.records import Best, Stage, StageState, Study, StudyState
+from hpsearch.records import Best, Stage, StageKind, StageState, Study, StudyState
 from hpsearch.study_report import CURVES, report, to_markdown
 from hpsearch.study_report.words import error_text
 
@@ -105,5 +105,8 @@ def raise_unless_completed(study: Study, stages: list[Stage]) -> None:
         raise HpsearchError(
             f"{study.name} failed: {reason}", hint=f"try again with `hpsearch study retry {study.name}`"
         )
-    hint = failed.verdict.remedy.text if failed.verdict.remedy is not None else None
+    retry = f"mend the cause, then `hpsearch study retry {study.name}` and run it again"
+    hint = failed.verdict.remedy.text if failed.verdict.remedy is not None else retry
+    if failed.kind is StageKind.SEARCH:  # no gate: the trials themselves could not be trained
+        raise HpsearchError(f"{study.name}: {failed.verdict.text}", hint=hint)
     raise GateFailed(f"{show.title(failed).strip()}: {failed.verdict.text}", hint=hint)

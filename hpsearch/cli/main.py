@@ -70,7 +70,8 @@ def _say(error: HpsearchError) -> None:
     listed = [problem.detail for problem in error.problems] or [error.message]
     if error.message not in listed:
         listed.insert(0, error.message)
-    for number, line in enumerate(listed):
+    for number, words in enumerate(listed):
+        line = " ".join(words.split())
         typer.echo(f"Error: {line}" if number == 0 else f"       {line}", err=True)
     if error.hint:
         typer.echo(f"Hint:  {error.hint}", err=True)

@@ -113,7 +113,8 @@ def card(stage: Stage) -> Text:
     text = Text.assemble((mark, style), " ", (title(stage), "bold"))
     said = stage.verdict.text if stage.verdict is not None else f"{stage.trials} trials"
     # The title has just said it: `1 initial loss  2.61, expected ln 10 = 2.303`.
-    text.append(f"  {said.removeprefix(title(stage)[2:] + ' ')}")
+    one_line = " ".join(said.split())
+    text.append(f"  {one_line.removeprefix(title(stage)[2:] + ' ')}")
     return text
 
 
