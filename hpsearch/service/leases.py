@@ -16,7 +16,7 @@ from hpsearch.records import (
     WorkerState,
 )
 from hpsearch.service import budgets
-from hpsearch.service.packs import kind_of_work, pack_size
+from hpsearch.service.packs import fair_share, kind_of_work, most_by_time
 from hpsearch.service.reports import report
 from hpsearch.spec import StudySpec
 from hpsearch.store import checkpoints, runs, studies, trials, workers
@@ -36,6 +36,7 @@ from hpsearch.wire import (
 __all__ = ["heartbeat", "lease", "report"]
 
 LEASE_SECONDS = 30.0
+SEEN_SECONDS = 5.0  # how exactly `last_seen_at` follows a worker that leases all the time
 GONE_AFTER_LEASES = 3  # unseen for so many leases, a worker no longer counts
 
 
@@ -55,7 +56,8 @@ def lease(
                 f"worker {worker.worker.name!r} was taken over by a newer daemon of that name",
                 hint="give each daemon its own --name",
             )
-        workers.seen(tx, worker.id, now=now)
+        if (now - worker.worker.last_seen_at).total_seconds() > SEEN_SECONDS:
+            workers.seen(tx, worker.id, now=now)
         held = runs.of_request(tx, worker.id, request.request_id)
         if held:
             return LeaseResponse(leases=_again(tx, held, lease_seconds))
@@ -130,7 +132,8 @@ def _claim_from(
     left = budgets.trials_left(study, spec)
     if budgets.spent(study, spec, now=now) is not None and left != 0:
         return ()
-    pack = _pack(tx, study, request.max_trials, left, now=now, lease_seconds=lease_seconds)
+    seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * lease_seconds)
+    pack = _pack(tx, study, request.max_trials, left, seen_since=seen_since)
     if not pack:
         return ()
     trials.claim(tx, [trial.id for trial in pack], now=now)
@@ -152,41 +155,25 @@ def _claim_from(
 
 
 def _pack(
-    tx: Transaction,
-    study: StudyRow,
-    most: int,
-    left: int | None,
-    *,
-    now: datetime,
-    lease_seconds: float,
+    tx: Transaction, study: StudyRow, most: int, left: int | None, *, seen_since: datetime
 ) -> list[Trial]:
     """Waiting trials that travel together: of one kind, none of them suspected of killing its process."""
-    seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * lease_seconds)
-    slots = workers.slots_in_service(tx, seen_since=seen_since)
-    waiting = trials.waiting(tx, study.id, most)
-    if left is not None:
-        waiting = _affordable(waiting, left)
-    if not waiting:
-        return []
-    first = waiting[0]
-    if first.rescues:
-        return [first]
-    size = pack_size(study.pace, first.program, first.budget, waiting=study.waiting, slots=slots, most=most)
+    if left == 0:
+        # Only trials that ran before are still free.
+        return [trial for trial in trials.waiting(tx, study.id, most) if trial.epoch][:1]
+    pack = trials.waiting(tx, study.id, 1)
+    if not pack or pack[0].rescues:
+        return pack
+    first = pack[0]
+    size = min(most, most_by_time(study.pace, first.program, first.budget), left or most)
+    if size > 1:
+        slots = workers.slots_in_service(tx, seen_since=seen_since)
+        size = min(size, fair_share(waiting=study.waiting, slots=slots))
+    if size == 1:
+        return pack
     kind, _ = kind_of_work(first.program, first.budget)
-    pack = [t for t in waiting if not t.rescues and kind_of_work(t.program, t.budget)[0] == kind]
-    return pack[:size]
-
-
-def _affordable(waiting: Sequence[Trial], left: int) -> list[Trial]:
-    """What the study's budget still allows: only trials that never ran before count."""
-    kept = []
-    for trial in waiting:
-        fresh = trial.epoch == 0
-        if fresh and left == 0:
-            continue
-        left -= fresh
-        kept.append(trial)
-    return kept
+    waiting = trials.waiting(tx, study.id, size)
+    return [t for t in waiting if not t.rescues and kind_of_work(t.program, t.budget)[0] == kind]
 
 
 def _count(
@@ -256,7 +243,7 @@ def _lease(
 
 def _start(tx: Transaction, trial: Trial) -> Checkpoint | None:
     """Where training may go on: its own newest state, else that of the trial it continues."""
-    own = checkpoints.newest(tx, trial.id, "last")
+    own = checkpoints.newest(tx, trial.id, "last") if trial.epoch else None
     if own is not None:
         return own.checkpoint
     if trial.continues is None:

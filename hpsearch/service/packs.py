@@ -32,16 +32,17 @@ def pace_after(
     return {**pace, kind: WEIGHT * new + (1 - WEIGHT) * old}
 
 
-def pack_size(
-    pace: Mapping[str, float], program: Program, budget: Budget | None, *, waiting: int, slots: int, most: int
-) -> int:
-    """About two seconds of work, but never more than leaves every live slot its share of what waits.
+def most_by_time(pace: Mapping[str, float], program: Program, budget: Budget | None) -> int:
+    """How many trials like this one make about two seconds of work.
 
     One where the pace is not known yet: a pack of long trials would hold up what another slot could do.
     """
     kind, units = kind_of_work(program, budget)
     if kind not in pace:
         return 1
-    by_time = math.floor(PACK_SECONDS / (pace[kind] * units))
-    share = math.ceil(waiting / max(1, slots))
-    return max(1, min(by_time, share, most))
+    return max(1, math.floor(PACK_SECONDS / (pace[kind] * units)))
+
+
+def fair_share(*, waiting: int, slots: int) -> int:
+    """How many of the waiting trials one slot may take so that no live slot idles."""
+    return max(1, math.ceil(waiting / max(1, slots)))

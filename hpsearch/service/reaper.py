@@ -89,6 +89,6 @@ def lose_runs(tx: Transaction, rows: list[RunRow], *, charged: bool, why: str, n
         trial = trials.get(tx, row.run.trial_id)
         assert study is not None
         assert trial is not None
-        runs.end(tx, row.id, RunState.LOST, message=why, now=now)
+        runs.end(tx, row, RunState.LOST, message=why, now=now)
         suspect = suspects[row.run.worker_id, row.request_id] == row.id
         outcomes.lose(tx, study, trial, charged=charged and suspect, stopped=row.stop, why=why, now=now)

@@ -1,9 +1,10 @@
 """What workers say of their runs. Every write is fenced by (run, worker, active) and stored once."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
-from hpsearch.records import RunId, RunState, StudyId, WorkerId, digest_of
+from hpsearch.records import Outcome, RunId, RunState, StudyId, WorkerId, digest_of
 from hpsearch.service import outcomes
 from hpsearch.service.advance import advance
 from hpsearch.store import metrics, runs, studies, trials
@@ -19,20 +20,22 @@ def report(db: Database, request: ReportRequest, *, now: datetime) -> ReportResp
     Each report is answered by itself: `lease_lost` where its run is over or another worker's, and then
     nothing of it is stored. A report that was stored before is `ok` again.
     """
+    ended = [one.run_id for one in request.reports if one.outcome is not None]
+    results: list[ReportResult] = []
+    touched: set[StudyId] = set()
     with db.write() as tx:
-        ended = [one.run_id for one in request.reports if one.outcome is not None]
-        # Before the runs are locked, and in one order: whatever ends a trial holds its study first.
-        studies.lock_many(tx, runs.studies_of(tx, ended) if ended else ())
+        if ended:  # whatever ends a trial holds its study first, and only then the run
+            studies.lock_of_runs(tx, ended)
         held = _held(tx, request.worker_id, (one.run_id for one in request.reports))
-        results = []
-        touched: set[StudyId] = set()
         for one in request.reports:
             row = held.get(one.run_id)
-            result = _store(tx, row, one, now=now)
-            results.append(result)
-            if row is not None and one.outcome is not None and result.status == "ok":
+            if row is None or not row.active:
+                results.append(_of_ended(row, one))
+                continue
+            held[row.id] = _store(tx, row, one, now=now)
+            results.append(ReportResult(run_id=row.id, status="ok"))
+            if one.outcome is not None:
                 touched.add(row.study_id)
-                held |= runs.lock(tx, [row.id])
         for study_id in sorted(touched):
             advance(tx, study_id, now=now)
     return ReportResponse(results=tuple(results))
@@ -44,20 +47,13 @@ def _held(tx: Transaction, worker_id: WorkerId, ids: Iterable[RunId]) -> dict[Ru
     return {run_id: row for run_id, row in rows.items() if row.run.worker_id == worker_id}
 
 
-def _store(tx: Transaction, row: RunRow | None, one: RunReport, *, now: datetime) -> ReportResult:
+def _of_ended(row: RunRow | None, one: RunReport) -> ReportResult:
+    """The answer for a run that takes no more: `ok` only for what it was told before."""
     if row is None:
-        return _lost(one, "no such run of this worker")
-    if not row.active:
-        if _stored_before(row, one):
-            return ReportResult(run_id=one.run_id, status="ok", detail="stored before")
-        return _lost(one, f"run {row.id} is {row.run.state}; drop it")
-    _store_stretch(tx, row, one)
-    if one.outcome is not None:
-        _store_outcome(tx, row, one, now=now)
-    return ReportResult(run_id=one.run_id, status="ok")
-
-
-def _lost(one: RunReport, detail: str) -> ReportResult:
+        return ReportResult(run_id=one.run_id, status="lease_lost", detail="no such run of this worker")
+    if _stored_before(row, one):
+        return ReportResult(run_id=one.run_id, status="ok", detail="stored before")
+    detail = f"run {row.id} is {row.run.state}; drop it"
     return ReportResult(run_id=one.run_id, status="lease_lost", detail=detail)
 
 
@@ -76,28 +72,31 @@ def outcome_digest(one: RunReport) -> str:
     return digest_of(one.outcome.model_dump_json())
 
 
-def _store_stretch(tx: Transaction, row: RunRow, one: RunReport) -> None:
+def _store(tx: Transaction, row: RunRow, one: RunReport, *, now: datetime) -> RunRow:
+    """Store a report of an active run; returns the run as it is then."""
     if one.series:
         metrics.add_chunk(tx, row.id, one.seq, one.series)
     if one.log and one.seq > row.last_seq:
         metrics.append_log(tx, row.id, one.log)
-    runs.note_seq(tx, row.id, one.seq)
+    row = replace(row, last_seq=max(row.last_seq, one.seq))
+    if one.outcome is None:
+        runs.note_seq(tx, row.id, row.last_seq)
+        return row
+    return _store_outcome(tx, row, one.outcome, outcome_digest(one), now=now)
 
 
-def _store_outcome(tx: Transaction, row: RunRow, one: RunReport, *, now: datetime) -> None:
-    outcome = one.outcome
-    assert outcome is not None
+def _store_outcome(tx: Transaction, row: RunRow, outcome: Outcome, digest: str, *, now: datetime) -> RunRow:
     study = studies.lock(tx, row.study_id)
     trial = trials.get(tx, row.run.trial_id)
     assert study is not None
     assert trial is not None
-    runs.end(
+    outcomes.apply(tx, study, trial, outcome, stopped=row.stop, now=now)
+    return runs.end(
         tx,
-        row.id,
+        row,
         RunState(outcome.state),
         reason=outcome.reason,
         message=outcome.message,
-        outcome_digest=outcome_digest(one),
+        outcome_digest=digest,
         now=now,
     )
-    outcomes.apply(tx, study, trial, outcome, stopped=row.stop, now=now)

@@ -29,8 +29,7 @@ def register(db: Database, body: RegisterWorker, *, now: datetime) -> Worker:
 
 
 def _take_over(tx: Transaction, worker_id: WorkerId, *, now: datetime) -> None:
-    held = runs.active_studies(tx, worker_id)
-    studies.lock_many(tx, held)
+    studies.lock_of_worker(tx, worker_id)
     lost = runs.lock_active(tx, worker_id=worker_id)
     lose_runs(tx, lost, charged=False, why="its worker was started again", now=now)
     for study_id in sorted({row.study_id for row in lost}):

@@ -1,7 +1,7 @@
 """Rows of runs. A run's id, its worker and the state `active` together are the fence of every write."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -82,11 +82,6 @@ def insert_runs(
     return [RunId(tx.execute(one, row).scalar_one()) for row in rows]
 
 
-def studies_of(tx: Transaction, ids: Iterable[RunId]) -> list[StudyId]:
-    wanted = select(runs.c.study_id).where(runs.c.id.in_(set(ids))).distinct()
-    return list(tx.execute(wanted).scalars())
-
-
 def lock(tx: Transaction, ids: Collection[RunId]) -> dict[RunId, RunRow]:
     """The runs, which nobody else changes until this transaction ends."""
     rows = tx.execute(select(runs).where(runs.c.id.in_(set(ids))).order_by(runs.c.id).with_for_update())
@@ -139,11 +134,6 @@ def ids_of_trials(tx: Transaction, trial_ids: Collection[TrialId]) -> dict[Trial
     return found
 
 
-def active_studies(tx: Transaction, worker_id: WorkerId) -> list[StudyId]:
-    wanted = select(runs.c.study_id).where(runs.c.worker_id == worker_id, runs.c.state == RunState.ACTIVE)
-    return list(tx.execute(wanted.distinct()).scalars())
-
-
 def studies_with_expired(tx: Transaction, *, now: datetime) -> list[StudyId]:
     wanted = select(runs.c.study_id).where(runs.c.state == RunState.ACTIVE, runs.c.lease_until < now)
     return list(tx.execute(wanted.distinct().order_by(runs.c.study_id)).scalars())
@@ -186,21 +176,31 @@ def note_seq(tx: Transaction, run_id: RunId, seq: int) -> None:
 
 def end(
     tx: Transaction,
-    run_id: RunId,
+    row: RunRow,
     state: RunState,
     *,
     reason: FailureReason | None = None,
     message: str = "",
     outcome_digest: str | None = None,
     now: datetime,
-) -> bool:
-    """The run ends, if it is active; says whether it was."""
-    ended = tx.execute(
-        update(runs)
-        .where(runs.c.id == run_id, runs.c.state == RunState.ACTIVE)
-        .values(state=state, reason=reason, message=message, outcome_digest=outcome_digest, finished_at=now)
+) -> RunRow:
+    """The active run ends; returns it as it is now. The caller holds its lock."""
+    ended = row.run.model_copy(
+        update={"state": state, "reason": reason, "message": message, "finished_at": now}
     )
-    return ended.rowcount == 1
+    tx.execute(
+        update(runs)
+        .where(runs.c.id == row.id, runs.c.state == RunState.ACTIVE)
+        .values(
+            state=state,
+            reason=reason,
+            message=message,
+            finished_at=now,
+            last_seq=row.last_seq,
+            outcome_digest=outcome_digest,
+        )
+    )
+    return replace(row, run=ended, outcome_digest=outcome_digest)
 
 
 def active_by_worker(tx: Transaction) -> dict[WorkerId, int]:

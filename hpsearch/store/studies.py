@@ -1,16 +1,25 @@
 """Rows of studies. `lock` first, then change trials: the row carries their counts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, and_, delete, func, insert, or_, select, update
 
-from hpsearch.records import FINISHED_STUDY_STATES, Study, StudyId, StudyState, TrialState
+from hpsearch.records import (
+    FINISHED_STUDY_STATES,
+    RunId,
+    RunState,
+    Study,
+    StudyId,
+    StudyState,
+    TrialState,
+    WorkerId,
+)
 from hpsearch.spec import StudySpec
 from hpsearch.store.engine import Transaction
-from hpsearch.store.tables import studies
+from hpsearch.store.tables import runs, studies
 
 
 @dataclass(frozen=True)
@@ -79,10 +88,16 @@ def lock(tx: Transaction, study_id: StudyId) -> StudyRow | None:
     return None if row is None else _row(row)
 
 
-def lock_many(tx: Transaction, ids: Iterable[StudyId]) -> dict[StudyId, StudyRow]:
-    """Locks in the order of ids, so that two transactions never wait for each other."""
-    rows = (lock(tx, study_id) for study_id in sorted(set(ids)))
-    return {row.id: row for row in rows if row is not None}
+def lock_of_runs(tx: Transaction, run_ids: Collection[RunId]) -> None:
+    """Lock the studies of these runs, in the order of ids: two transactions never wait for each other."""
+    theirs = select(runs.c.study_id).where(runs.c.id.in_(run_ids))
+    tx.execute(select(studies.c.id).where(studies.c.id.in_(theirs)).order_by(studies.c.id).with_for_update())
+
+
+def lock_of_worker(tx: Transaction, worker_id: WorkerId) -> None:
+    """Lock the studies that this worker trains for, in the order of ids."""
+    theirs = select(runs.c.study_id).where(runs.c.worker_id == worker_id, runs.c.state == RunState.ACTIVE)
+    tx.execute(select(studies.c.id).where(studies.c.id.in_(theirs)).order_by(studies.c.id).with_for_update())
 
 
 def find(tx: Transaction, key: str, *, lock: bool = False) -> StudyRow | None:
