@@ -82,6 +82,12 @@ def insert_runs(
     return [RunId(tx.execute(one, row).scalar_one()) for row in rows]
 
 
+def studies_of(tx: Transaction, ids: Collection[RunId]) -> list[StudyId]:
+    """The studies that these runs belong to, without repeats."""
+    wanted = select(runs.c.study_id).where(runs.c.id.in_(ids)).distinct()
+    return list(tx.execute(wanted).scalars())
+
+
 def lock(tx: Transaction, ids: Collection[RunId]) -> dict[RunId, RunRow]:
     """The runs, which nobody else changes until this transaction ends."""
     rows = tx.execute(select(runs).where(runs.c.id.in_(set(ids))).order_by(runs.c.id).with_for_update())
