@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import httpx2
 
+from hpsearch.client.problems import not_hpsearch
 from hpsearch.client.transport import PREFIX, Transport
 from hpsearch.records import Event
 
@@ -53,5 +54,7 @@ def _messages(
     response = transport.repeated(connect)
     try:
         yield from httpx2.EventSource(response)
+    except httpx2.SSEError as failure:
+        raise not_hpsearch(transport.url, str(failure)) from None
     except httpx2.TransportError as failure:
         raise _Broken from failure

@@ -63,6 +63,14 @@ def no_answer(url: str, failure: httpx2.TransportError) -> ServerUnreachable:
     )
 
 
+def not_hpsearch(url: str, surprise: str) -> HpsearchError:
+    """The sentence for an answer that this API does not give."""
+    return HpsearchError(
+        f"{url} did not answer as an hpsearch server does: {surprise}",
+        hint="check the address; client and server should have the same version",
+    )
+
+
 def never_arrived(failure: BaseException | None) -> bool:
     """Whether the request can't have reached the server, so that any call may be repeated."""
     return isinstance(failure, httpx2.ConnectError | httpx2.ConnectTimeout)

@@ -11,8 +11,8 @@ import stamina
 from pydantic import ValidationError
 
 from hpsearch import __version__
-from hpsearch.client.problems import error_of, never_arrived, no_answer, raise_for_problem
-from hpsearch.errors import HpsearchError, InvalidInput, ServerUnreachable, Unavailable
+from hpsearch.client.problems import error_of, never_arrived, no_answer, not_hpsearch, raise_for_problem
+from hpsearch.errors import InvalidInput, ServerUnreachable, Unavailable
 from hpsearch.records import Record
 
 PREFIX = "/api/v1"
@@ -143,11 +143,8 @@ class Transport:
         try:
             return read(response.content)
         except ValidationError as error:
-            raise HpsearchError(
-                f"{self.url} did not answer as an hpsearch server does ({error.error_count()} surprises in "
-                f"{response.request.method} {response.request.url.path})",
-                hint="check the address; client and server should have the same version",
-            ) from None
+            where = f"{response.request.method} {response.request.url.path}"
+            raise not_hpsearch(self.url, f"{error.error_count()} surprises in {where}") from None
 
     def _credentials(self, path: str) -> Mapping[str, str]:
         return {} if path in OPEN_PATHS else self._authorization
