@@ -15,7 +15,6 @@ from hpsearch.training.batches import TensorSamples
 from hpsearch.training.evaluation import checked, checked_scalar
 from hpsearch.training.initialization import weight_layers
 from hpsearch.training.input_statistics import input_statistics
-from hpsearch.training.monitors import total_norm
 from hpsearch.training.prepared import Prepared, class_labels
 from hpsearch.training.regularization import parameter_groups, penalty
 
@@ -167,7 +166,7 @@ def _descent(probe: _Probe, loss: float) -> float:
     """
     followed = [(p.detach(), p.grad) for p in probe.model.parameters() if p.grad is not None]
     parameters, gradients = [p for p, _ in followed], [gradient for _, gradient in followed]
-    squared = float(total_norm(gradients)) ** 2
+    squared = sum(float(gradient.double().square().sum()) for gradient in gradients)
     if not (math.isfinite(squared) and math.isfinite(loss)) or squared == 0 or loss == 0:
         return 0.0
     before = [p.clone() for p in parameters]

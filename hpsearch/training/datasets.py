@@ -121,11 +121,17 @@ def _torchvision(name: str, data_dir: Path) -> Source:
     # torchvision raises RuntimeError for a failed download and anything at all for a damaged file.
     except Exception as error:
         raise DataUnavailable(
-            f"data set {name} is not in {data_dir} and can't be downloaded ({type(error).__name__}: {error})",
+            f"data set {name} is not in {data_dir} and can't be downloaded: {_brief(error)}",
             hint=f"put torchvision's files of {name} into {data_dir}, or start the worker with --data FOLDER",
         ) from error
     inputs, targets = _arrays(train)
     return Source(inputs, targets, *_arrays(test), validation=len(targets) // 10, scale=255.0)
+
+
+def _brief(error: Exception) -> str:
+    """torchvision lists every mirror's error, line by line: the last says most."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__
 
 
 def _arrays(dataset: Any) -> tuple[Tensor, Tensor]:

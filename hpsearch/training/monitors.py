@@ -1,5 +1,7 @@
 """Gradient norm and update ratio of single steps."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,10 +13,29 @@ from hpsearch.training.regularization import Groups, decay_in_update
 
 @dataclass(frozen=True)
 class Measured:
-    """Both are scalar tensors on the device: reading them would wait for it."""
+    """One step's norms, still on the device: reading them waits for it, so many steps are read at once.
 
-    grad_norm: Tensor
-    update_ratio: Tensor
+    `norms` holds, tensor by tensor, the norms of all gradients, then of the weights, then of their changes.
+    """
+
+    norms: Tensor
+    gradients: int
+    weights: int
+    decay: float  # of the gradient, where decay can't be taken out of the update; else 0
+
+    def read(self) -> tuple[float, float]:
+        """(gradient norm, update ratio); the ratio is NaN for a model without weights that decay could pull."""
+        norms: list[float] = self.norms.tolist()
+        end = self.gradients + self.weights
+        gradient, size = math.hypot(*norms[: self.gradients]), math.hypot(*norms[self.gradients : end])
+        if size == 0:
+            return gradient, math.nan
+        ratio = math.hypot(*norms[end:]) / size
+        if self.decay > 0:
+            # Adam's own scaling mixes both; their shares of its input are the best that can be said.
+            pulled = gradient + self.decay * size
+            ratio = ratio * gradient / pulled if pulled > 0 else 0.0
+        return gradient, ratio
 
 
 class UpdateMonitor:
@@ -25,40 +46,33 @@ class UpdateMonitor:
     """
 
     def __init__(self, groups: Groups, params: Params) -> None:
-        self._groups = groups
+        self._parameters = groups.all
         self._params = params
         self._weights = [w.detach() for w in groups.weights]
         self._before = [torch.empty_like(w) for w in self._weights]
         self._decay = float(params["weight_decay"])
 
-    def before(self) -> Tensor:
-        """Remember the weights; returns the norm of the gradients of all parameters."""
+    def before(self) -> tuple[Tensor, ...]:
+        """Remember the weights; returns the norms of all gradients and of the weights."""
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
         if self._before:
             torch._foreach_copy_(self._before, self._weights)
-        return total_norm([p.grad for p in self._groups.all if p.grad is not None])
+        return _norms(gradients + self._before)
 
-    def after(self, grad_norm: Tensor, step: int, rate: float) -> Measured:
+    def after(self, before: Sequence[Tensor], step: int, rate: float) -> Measured:
         """What update number `step` (from 1), made with learning rate `rate`, did."""
-        if not self._before:
-            return Measured(grad_norm, torch.full_like(grad_norm, torch.nan))
-        size = total_norm(self._before)
-        moved = torch._foreach_sub(self._weights, self._before)
-        ratio = total_norm(self._without_decay(list(moved), step, rate)) / size
-        if self._decay > 0 and decay_in_update(self._params, step) is None:
-            # Adam's own scaling mixes both; their shares of its input are the best that can be said.
-            ratio = ratio * grad_norm / (grad_norm + self._decay * size).clamp_min(1e-38)
-        return Measured(grad_norm, ratio)
-
-    def _without_decay(self, moved: list[Tensor], step: int, rate: float) -> list[Tensor]:
-        share = decay_in_update(self._params, step)
-        if self._decay > 0 and share is not None:
+        moved = list(torch._foreach_sub(self._weights, self._before)) if self._before else []
+        share = decay_in_update(self._params, step) if self._decay > 0 else 1.0
+        if self._decay > 0 and share is not None and moved:
             torch._foreach_add_(moved, self._before, alpha=share * rate * self._decay)
-        return moved
+        norms = [*before, *_norms(moved)]
+        return Measured(
+            norms=torch.stack(norms) if norms else torch.zeros(0),
+            gradients=len(before) - len(moved),
+            weights=len(moved),
+            decay=self._decay if share is None else 0.0,
+        )
 
 
-def total_norm(tensors: list[Tensor]) -> Tensor:
-    """The 2-norm of all entries together, a scalar tensor; 0 without tensors."""
-    if not tensors:
-        return torch.zeros(())
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
-    return norm
+def _norms(tensors: list[Tensor]) -> tuple[Tensor, ...]:
+    return tuple(torch._foreach_norm(tensors)) if tensors else ()

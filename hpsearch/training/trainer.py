@@ -149,7 +149,7 @@ class Trainer:
         self._optimizer.zero_grad()
         loss = self.prepared.loss(self.model(inputs), targets)
         checked_scalar(loss).backward()  # type: ignore[no-untyped-call]
-        grad_norm = self._monitor.before() if self.step % STRIDE == 0 else None
+        before = self._monitor.before() if self.step % STRIDE == 0 else None
         if self._l1 > 0:
             add_l1(self._groups.weights, self._l1)
         if self._clip_norm > 0:
@@ -157,8 +157,8 @@ class Trainer:
         self._optimizer.step()
         self.step += 1
         self._pending_losses.append(loss.detach())
-        if grad_norm is not None:
-            measured = self._monitor.after(grad_norm, self.step, self._rate)
+        if before is not None:
+            measured = self._monitor.after(before, self.step, self._rate)
             self._pending_measured.append((self.step, self._rate, measured))
 
     def _set_rate(self, rate: float) -> None:
@@ -178,9 +178,10 @@ class Trainer:
         self.history.extend("loss", range(first, first + len(losses)), losses)
         for step, rate, measured in self._pending_measured:
             if self.diverged_at is None or step <= self.diverged_at:
+                grad_norm, update_ratio = measured.read()
                 self.history.add("learning_rate", step, rate)
-                self.history.add("grad_norm", step, float(measured.grad_norm))
-                self.history.add("update_ratio", step, float(measured.update_ratio))
+                self.history.add("grad_norm", step, grad_norm)
+                self.history.add("update_ratio", step, update_ratio)
         self._pending_losses.clear()
         self._pending_measured.clear()
 
