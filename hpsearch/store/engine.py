@@ -141,7 +141,7 @@ def _translated() -> Iterator[None]:
         # Two first writers of one name: the second finds the first's row when run again.
         raise TransactionConflict(f"the database refused a duplicate: {error.orig}") from error
     except (OverflowError, DataError):
-        raise InvalidInput("a number is out of the database's range") from None
+        raise InvalidInput("a number is out of the database's range, or a text too long") from None
     except DBAPIError as error:
         failure = _failure(error)
         if failure is None:

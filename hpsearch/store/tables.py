@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from hpsearch.records import TrialState
-from hpsearch.store.types import Id, Json, PlainText, Timestamp
+from hpsearch.store.types import Id, Json, Label, PlainText, Timestamp
 
 metadata = MetaData(
     naming_convention={
@@ -33,12 +33,12 @@ studies = Table(
     "studies",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("name", String(100), nullable=False, unique=True),
+    Column("name", Label(100), nullable=False, unique=True),
     Column("digest", String(64), nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", PlainText, nullable=False),
     Column("method", String(32), nullable=False),
-    Column("metric", String(100), nullable=False),
+    Column("metric", Label(100), nullable=False),
     Column("direction", String(8), nullable=False),
     Column("spec", Json, nullable=False),
     Column("priority", Integer, nullable=False),
@@ -81,7 +81,7 @@ trials = Table(
     Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), nullable=False),
     Column("stage_id", ForeignKey("stages.id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("role", String(100), nullable=False),
+    Column("role", Label(100), nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(32)),
     Column("message", PlainText, nullable=False),
@@ -116,7 +116,7 @@ workers = Table(
     "workers",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("name", String(100), nullable=False),
+    Column("name", Label(100), nullable=False),
     Column("incarnation", Integer, nullable=False),  # 1, 2 ... of this name; the highest one is the worker
     Column("state", String(16), nullable=False),
     Column("host", PlainText, nullable=False),
@@ -140,7 +140,7 @@ runs = Table(
     Column("worker_id", ForeignKey("workers.id"), nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("slot", Integer, nullable=False),
-    Column("request_id", String(64), nullable=False),
+    Column("request_id", Label(64), nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(32)),
     Column("message", PlainText, nullable=False),
@@ -192,7 +192,7 @@ tokens = Table(
     Column("id", Id, primary_key=True),
     Column("name", PlainText, nullable=False),
     Column("scope", String(16), nullable=False),
-    Column("prefix", String(16), nullable=False),
+    Column("prefix", Label(16), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("created_at", Timestamp, nullable=False),
     Column("expires_at", Timestamp),
@@ -217,7 +217,7 @@ events = Table(
 server_ticks = Table(
     "server_ticks",
     metadata,
-    Column("server", String(255), primary_key=True),
+    Column("server", Label(255), primary_key=True),
     Column("wall", Timestamp, nullable=False),
     Column("monotonic", Double, nullable=False),
 )

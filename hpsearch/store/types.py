@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, Double, Integer, Text
+from sqlalchemy import BigInteger, Dialect, Double, Integer, String, Text
 from sqlalchemy.types import TypeDecorator
 
 # One encoder: json.dumps would build a new one for every value of every row.
@@ -51,6 +51,16 @@ class PlainText(TypeDecorator[str]):
     """Text of any origin; what UTF-8 or Postgres can't hold (lone surrogates, NUL) becomes U+FFFD or `?`."""
 
     impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else storable(value)
+
+
+class Label(TypeDecorator[str]):
+    """The same for short text of bounded length, such as a name that is looked up."""
+
+    impl = String
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:

@@ -404,3 +404,11 @@ def test_the_real_recipe_opens_with_the_check(fleet: Any, make: Any) -> None:
     lease = fleet.one(fleet.worker())
     assert lease.assignment.program.kind == "check"
     assert lease.keep_last is False
+
+
+@pytest.mark.parametrize(
+    "key", ["", "\0", "a\0b", "\ud800", "'; DROP TABLE studies; --", "9" * 90, "é" * 5000]
+)
+def test_a_hostile_key_is_only_an_unknown_name(fleet: Any, key: str) -> None:
+    with pytest.raises(NotFound, match="no study"):
+        studies.get(fleet.db, key)
