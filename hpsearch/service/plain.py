@@ -43,4 +43,4 @@ def _close(tx: Transaction, study: StudyRow, state: StageState, verdict: Verdict
 
 def _first_line(message: str) -> str:
     lines = message.strip().splitlines()
-    return lines[-1][:200] if lines else "failed"
+    return lines[0][:500] if lines else "failed"
