@@ -1,6 +1,7 @@
 """The application, put together."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -8,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import anyio.to_thread
-import structlog
 from fastapi import APIRouter, FastAPI
 
 from api import errors, events, health, leases, studies, tokens, trials, workers
@@ -118,7 +118,7 @@ async def _reap(held: Resources, monotonic: Callable[[], float], stopped: asynci
                 held.ring()
         except Exception:
             # The reaper must outlive a database that is away; the next tick tries again.
-            structlog.get_logger("api").exception("reaper tick failed")
+            logging.getLogger("api").exception("the reaper's tick failed")
         try:
             async with asyncio.timeout(held.settings.reaper_seconds):
                 await stopped.wait()

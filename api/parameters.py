@@ -15,7 +15,9 @@ def _resources(request: Request) -> Resources:
 
 Held = Annotated[Resources, Depends(_resources)]
 
-StudyKey = Annotated[str, Path(min_length=1, max_length=100, description="a study's name or id")]
+StudyKey = Annotated[
+    str, Path(max_length=100, pattern=r"^[^\x00-\x1f]+$", description="a study's name or id")
+]
 TrialKey = Annotated[TrialId, Path(ge=1, lt=2**63)]
 RunKey = Annotated[RunId, Path(ge=1, lt=2**63)]
 WorkerKey = Annotated[WorkerId, Path(ge=1, lt=2**63)]

@@ -1,10 +1,10 @@
 """Gives each request an id, puts it on the answer, and turns what nobody caught into a plain 500."""
 
+import logging
 import re
 import secrets
 from http import HTTPStatus
 
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,7 +40,9 @@ class RequestIdMiddleware:
         try:
             await self.app(scope, receive, send_with_id)
         except Exception:
-            structlog.get_logger("api").exception("request failed", request_id=request_id, path=scope["path"])
+            # The standard logger: structlog's tracebacks show local variables, and so a token.
+            logger = logging.getLogger("api")
+            logger.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
             if started:
                 raise
             await problem_response(_internal_error(), scope)(scope, receive, send_with_id)
