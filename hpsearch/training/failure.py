@@ -9,6 +9,7 @@ from hpsearch.errors import TrialError
 from hpsearch.records import FailureReason, Outcome
 
 TRACEBACK_LINES = 12  # of the user's own frames
+MESSAGE_LENGTH = 8_000  # characters; a state dict's mismatch can list thousands of names
 
 
 def failed_outcome(error: BaseException, name: str, tasks_dir: Path | None) -> Outcome:
@@ -35,7 +36,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _failed(reason: FailureReason, message: str) -> Outcome:
-    return Outcome(state="failed", reason=reason, message=message)
+    return Outcome(state="failed", reason=reason, message=message[:MESSAGE_LENGTH])
 
 
 def _first_line(error: BaseException) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hpsearch.errors import TaskNotAllowed, TrialError, unknown
@@ -36,7 +36,8 @@ def resolved(spec: TaskSpec, tasks_dir: Path | None, data_dir: Path) -> Iterator
     try:
         yield _instance(spec, path, source)
     finally:
-        sys.path.remove(str(path.parent))
+        with suppress(ValueError):  # the task may have changed the path itself
+            sys.path.remove(str(path.parent))
 
 
 def allowed_path(spec: FileTask, tasks_dir: Path | None) -> Path:

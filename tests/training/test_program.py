@@ -129,6 +129,7 @@ def test_a_missing_class_names_the_nearest(bench: Bench, folder: Path) -> None:
         ("nn.Linear(5,", "nn.Linear(6,", "RuntimeError"),
         ("def model", "def no_model", "needs a method model"),
         ("(x[200:], y[200:])", "(x[200:], y)", "100 inputs and 300 targets"),
+        ("return nn", 'raise ValueError("long " * 100_000)\n        return nn', "long long"),
         ('metric = "accuracy"', 'metric = "acuracy"', "did you mean 'accuracy'"),
     ],
 )
