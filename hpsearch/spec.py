@@ -132,8 +132,8 @@ class StudySpec(Record):
 
     @model_validator(mode="before")
     @classmethod
-    def _int_axes(cls, raw: Any) -> Any:
-        return _with_int_axes(raw)
+    def _short_forms(cls, raw: Any) -> Any:
+        return _with_kind_of_task(_with_int_axes(raw))
 
     @field_validator("name")
     @classmethod
@@ -301,6 +301,14 @@ def _with_int_axes(raw: Any) -> Any:
         for name, axis in raw["space"].items()
     }
     return {**raw, "space": space}
+
+
+def _with_kind_of_task(raw: Any) -> Any:
+    """A task says by its keys whether it is a named one or a file."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("task"), dict) or "kind" in raw["task"]:
+        return raw
+    kind = "file" if "file" in raw["task"] else "named"
+    return {**raw, "task": {"kind": kind, **raw["task"]}}
 
 
 def problems_of(error: ValidationError, model: type[Record]) -> Iterator[Problem]:

@@ -15,6 +15,19 @@ def test_creating_is_idempotent_by_name_and_spec(http: TestClient) -> None:
     assert http.get(f"{API}/studies").json()["total"] == 1
 
 
+def test_a_spec_may_be_posted_as_the_study_file_says_it(http: TestClient) -> None:
+    body = {
+        "name": "a-grid",
+        "task": {"dataset": "digits", "model": "mlp"},
+        "method": "grid",
+        "space": {"batch_size": {"low": 16, "high": 64, "log": True}, "momentum": [0, 0.9]},
+        "grid": {"batch_size": 3},
+    }
+    answer = http.post(f"{API}/studies", json=body)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["trial_counts"]["waiting"] == 6
+
+
 def test_a_study_is_found_by_name_and_by_id(http: TestClient) -> None:
     study = post_spec(http, grid_spec()).json()
     assert http.get(f"{API}/studies/{study['id']}").json() == http.get(f"{API}/studies/a-grid").json()
