@@ -77,8 +77,9 @@ class Database:
     def write(self) -> Iterator[Transaction]:
         """One transaction that may write; committed at the end, rolled back on any error.
 
-        Do not nest. Raises Unavailable where nothing was or may have been written, and TransactionConflict
-        where it should be run again.
+        Do not nest. Raises Unavailable where the database failed: nothing was stored, or, when it failed in
+        the commit itself, perhaps all; service calls are idempotent, so run it again. TransactionConflict
+        tells that nothing was stored.
         """
         with self._writing(), _translated(), self._writer.begin() as tx:
             yield tx

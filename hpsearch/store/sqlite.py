@@ -13,6 +13,7 @@ from hpsearch.errors import InvalidInput, Unavailable
 
 BUSY_SECONDS = 10
 READERS = 8
+MORE_READERS = 32  # as many as the server has threads
 # Locks of these are advisory at best; SQLite's own documentation warns of corruption.
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "fuse.sshfs"})
 
@@ -27,7 +28,7 @@ def engines(url: URL) -> tuple[Engine, Engine]:
     event.listen(writer, "connect", _prepare_writer)
     event.listen(writer, "begin", _begin_immediate)
     readers = create_engine(
-        plain, poolclass=QueuePool, pool_size=READERS, max_overflow=READERS, connect_args=connect_args
+        plain, poolclass=QueuePool, pool_size=READERS, max_overflow=MORE_READERS, connect_args=connect_args
     )
     event.listen(readers, "connect", _prepare_reader)
     event.listen(readers, "begin", _begin)

@@ -1,26 +1,17 @@
-import math
 import threading
 from typing import Any
 
 import pytest
 
 from hpsearch.errors import Conflict, IllegalMove, InvalidInput, NotFound, StudyExists
-from hpsearch.recipe import plan as recipe
-from hpsearch.recipe.decision import Decision, Finish, StageClose, StageOpen
 from hpsearch.records import (
-    Budget,
     FailureReason,
     Outcome,
-    Program,
-    StageKind,
     StageState,
     StudyState,
-    TrialPlan,
     TrialState,
-    Verdict,
 )
 from hpsearch.service import leases, studies, trials
-from hpsearch.vocabulary import VerdictCode
 from hpsearch.wire import HeartbeatRequest, StudyPatch
 
 
@@ -248,43 +239,6 @@ def test_priority_and_description_can_change(fleet: Any, make: Any) -> None:
     assert studies.create(fleet.db, make.small("second"), now=fleet.clock.now)[1] is False
 
 
-def test_best_names_ties_within_the_winners_error(fleet: Any, make: Any) -> None:
-    fleet.study(make.small(points=5))
-    values = {0: 0.90, 1: 0.95, 2: 0.94, 3: 0.80, 4: math.nan}
-    fleet.train_all(fleet.worker(), lambda lease: make.done(values[lease.number], objective_se=0.02))
-    best = studies.best(fleet.db, "small", 10).best
-    assert [one.number for one in best] == [1, 2, 0, 3]
-    assert (best[0].standard_error, best[0].replicates) == (0.02, 1)
-    assert [tie.number for tie in best[0].ties] == [2]
-    assert studies.get(fleet.db, "small").best_value == 0.95
-
-
-def test_best_of_a_loss_is_the_lowest(fleet: Any, make: Any) -> None:
-    objective = {"metric": "val_loss", "direction": "minimize"}
-    fleet.study(make.small(points=3, objective=objective))
-    fleet.train_all(fleet.worker(), lambda lease: make.done(1.0 + lease.number))
-    (best,) = studies.best(fleet.db, "small", 1).best
-    assert (best.number, best.value, best.ties) == (0, 1.0, ())
-    assert studies.get(fleet.db, "small").best_value == 1.0
-
-
-def test_best_of_replicates_is_their_mean_with_its_error(fleet: Any, make: Any) -> None:
-    fleet.study(make.small(points=3, replicates=2))
-    values = [0.9, 0.7, 0.85, 0.83, 0.84, 0.80]  # a lucky first point
-    fleet.train_all(fleet.worker(), lambda lease: make.done(values[lease.number]))
-    first, second, third = studies.best(fleet.db, "small", 3).best
-    assert [first.number, second.number, third.number] == [2, 4, 0]
-    assert first.value == pytest.approx(0.84)
-    assert first.standard_error == pytest.approx(0.01)
-    assert first.replicates == 2
-    assert first.ties == ()
-
-
-def test_an_open_study_without_values_has_no_best(fleet: Any, make: Any) -> None:
-    fleet.study(make.grid())
-    assert studies.best(fleet.db, "grid", 3).best == ()
-
-
 def test_events_tell_the_study_in_order(fleet: Any, make: Any) -> None:
     fleet.study(make.small(points=1))
     fleet.train_all(fleet.worker(), lambda _: make.done(0.5))
@@ -307,103 +261,6 @@ def test_export_has_every_trial_and_the_promised_columns(fleet: Any, make: Any) 
         "metrics", "runs", "started_at", "finished_at", "reason",
     }  # fmt: skip
     assert (rows[3]["value"], rows[3]["runs"], rows[3]["seed"], rows[3]["stage"]) == (0.03, 1, 7, "search")
-
-
-# --- the recipe's half -------------------------------------------------------------------------------
-
-CHECK = TrialPlan(program=Program(kind="check"), params={}, role="check")
-
-
-def probe(rate: float) -> TrialPlan:
-    return TrialPlan(
-        program=Program(kind="train"), params={"learning_rate": rate}, budget=Budget(steps=100), role="probe"
-    )
-
-
-def tiny_recipe(spec: Any, stages: Any, trials: Any) -> Decision:
-    """Two stages of one trial each, planned and judged like the real ones."""
-    if not stages:
-        return Decision(open=StageOpen(kind=StageKind.INITIAL_LOSS, round=0), trials=(CHECK,))
-    last = stages[-1]
-    if last.state is StageState.RUNNING and last.kind is StageKind.INITIAL_LOSS:
-        verdict = Verdict(code=VerdictCode.OK, text="fine", confidence=1.0)
-        close = StageClose(stage_id=last.id, state=StageState.PASSED, verdict=verdict, carried={"loss": 2.3})
-        # The check was planned before: it must not be trained twice.
-        return Decision(
-            close=close, open=StageOpen(kind=StageKind.FIND_LR, round=1), trials=(CHECK, probe(0.1))
-        )
-    assert [trial.role for trial in trials] == ["check", "probe"]
-    return Decision(finish=Finish(state=StudyState.FAILED, reason="no rate passed; widen the range"))
-
-
-def recipe_spec(make: Any, **changes: Any) -> Any:
-    return make.grid("recipe", method="recipe", grid={}, **changes)
-
-
-def test_decisions_of_the_recipe_are_applied_until_trials_wait(
-    fleet: Any, make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recipe, "decide", tiny_recipe)
-    fleet.study(recipe_spec(make))
-    worker = fleet.worker()
-    check = fleet.one(worker)
-    assert check.assignment.program.kind == "check"
-    fleet.report(worker.id, check.run_id, make.done(None))
-    first, second = studies.stages(fleet.db, "recipe").stages
-    assert (first.state, first.carried, first.trials) == (StageState.PASSED, {"loss": 2.3}, 1)
-    assert (second.kind, second.round, second.trials) == (StageKind.FIND_LR, 1, 1)
-    fleet.report(worker.id, fleet.one(worker).run_id, make.done())
-    study = studies.get(fleet.db, "recipe")
-    assert (study.state, study.reason) == (StudyState.FAILED, "no rate passed; widen the range")
-
-
-def test_planning_that_raises_keeps_the_result_and_fails_the_study(
-    fleet: Any, make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recipe, "decide", tiny_recipe)
-    fleet.study(recipe_spec(make))
-    worker = fleet.worker()
-    check = fleet.one(worker)
-
-    def broken(spec: Any, stages: Any, trials: Any) -> Decision:
-        raise ZeroDivisionError("division by zero")
-
-    monkeypatch.setattr(recipe, "decide", broken)
-    assert fleet.report(worker.id, check.run_id, make.done(None)).status == "ok"
-    assert fleet.states("recipe") == [TrialState.COMPLETED]
-    study = studies.get(fleet.db, "recipe")
-    assert study.state is StudyState.FAILED
-    assert "ZeroDivisionError: division by zero" in study.reason
-    monkeypatch.setattr(recipe, "decide", tiny_recipe)
-    assert studies.retry(fleet.db, "recipe", now=fleet.clock.now).state is StudyState.RUNNING
-    assert fleet.one(worker).assignment.params == {"learning_rate": 0.1}
-
-
-def test_a_recipe_that_waits_for_nothing_fails_instead_of_hanging(
-    fleet: Any, make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recipe, "decide", lambda spec, stages, trials: Decision())
-    study = fleet.study(recipe_spec(make))
-    assert study.state is StudyState.FAILED
-    assert "no trial is open" in study.reason
-
-
-def test_a_recipe_stops_when_its_budget_of_trials_is_used(
-    fleet: Any, make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recipe, "decide", tiny_recipe)
-    fleet.study(recipe_spec(make, budget={"trials": 1}))
-    worker = fleet.worker()
-    fleet.report(worker.id, fleet.one(worker).run_id, make.done(None))
-    study = studies.get(fleet.db, "recipe")
-    assert (study.state, study.reason) == (StudyState.STOPPED, "its budget of 1 trials is used up")
-
-
-def test_the_real_recipe_opens_with_the_check(fleet: Any, make: Any) -> None:
-    fleet.study(recipe_spec(make))
-    lease = fleet.one(fleet.worker())
-    assert lease.assignment.program.kind == "check"
-    assert lease.keep_last is False
 
 
 @pytest.mark.parametrize(
