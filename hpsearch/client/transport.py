@@ -1,13 +1,13 @@
 """One connection pool to one server: sends, repeats what may be repeated, and speaks the house's errors."""
 
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
-import stamina
 from pydantic import ValidationError
 
 from hpsearch import __version__
@@ -29,12 +29,20 @@ class Transport:
     """Thread-safe. `patience_seconds`: how long a call is repeated that may safely be repeated."""
 
     def __init__(
-        self, url: str, token: str | None, *, timeout: float, patience_seconds: float, rng: random.Random
+        self,
+        url: str,
+        token: str | None,
+        *,
+        timeout: float,
+        patience_seconds: float,
+        rng: random.Random,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = _checked(url)
         self._timeout = timeout
         self._patience = patience_seconds
         self._rng = rng
+        self._sleep = sleep
         self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx2.Client(
             base_url=self.url,
@@ -121,22 +129,19 @@ class Transport:
 
     def repeated(self, call: Callable[[], T], *, repeatable: bool = True) -> T:
         """Call until it succeeds, fails for good, or patience ends; waits with full jitter in between."""
+        # Not stamina: what it says of each repeat goes, for the whole process, to standard output.
+        deadline = time.monotonic() + self._patience
         ceiling = FIRST_WAIT_SECONDS
-
-        def wait(error: Exception) -> bool | float:
-            nonlocal ceiling
-            if not _passing(error) or not (repeatable or never_arrived(error.__cause__)):
-                return False
-            # "Exponential Backoff And Jitter" (AWS): uniform below a ceiling that doubles.
-            seconds = self._rng.uniform(0, ceiling)
-            ceiling = min(2 * ceiling, MOST_WAIT_SECONDS)
-            return seconds
-
-        attempts = None if self._patience > 0 else 1
-        for attempt in stamina.retry_context(on=wait, attempts=attempts, timeout=self._patience or None):
-            with attempt:
+        while True:
+            try:
                 return call()
-        raise AssertionError("stamina lets the last error through")
+            except (ServerUnreachable, Unavailable) as error:
+                safe = repeatable or never_arrived(error.__cause__)
+                if not safe or time.monotonic() >= deadline:
+                    raise
+            # "Exponential Backoff And Jitter" (AWS): uniform below a ceiling that doubles.
+            self._sleep(self._rng.uniform(0, ceiling))
+            ceiling = min(2 * ceiling, MOST_WAIT_SECONDS)
 
     def parse(self, read: Callable[[bytes], T], response: httpx2.Response) -> T:
         """Raises HpsearchError where the answer is not what this API gives."""
@@ -158,10 +163,6 @@ class Transport:
             yield
         except httpx2.TransportError as failure:
             raise no_answer(self.url, failure) from failure
-
-
-def _passing(error: Exception) -> bool:
-    return isinstance(error, ServerUnreachable | Unavailable)
 
 
 def _present(params: Mapping[str, Any] | None) -> dict[str, Any]:
