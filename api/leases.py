@@ -47,9 +47,11 @@ async def lease(body: LeaseRequest, request: Request, held: Held) -> LeaseRespon
         ticket = held.work.ticket
         answer = await anyio.to_thread.run_sync(_try_lease, held, body)
         left = deadline - loop.time()
-        if answer.leases or left <= 0 or held.stopping or await request.is_disconnected():
+        if answer.leases or left <= 0 or held.stopping:
             return answer
         await held.work.wait(ticket, min(left, POLL_SECONDS))
+        if await request.is_disconnected():
+            return answer  # to nobody: a trial given now would be lost for a whole lease
 
 
 def _try_lease(held: Resources, body: LeaseRequest) -> LeaseResponse:

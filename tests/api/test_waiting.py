@@ -78,6 +78,20 @@ def test_a_poll_that_waits_is_woken_by_a_released_trial(
     assert given.epoch == held.epoch + 1
 
 
+def test_a_client_that_has_gone_is_given_nothing(http: Any, waiting: threading.Event) -> None:
+    gone, other = register(http, "gone"), register(http, "other")
+    body = {"worker_id": gone, "request_id": "request-1", "wait_seconds": 30}
+    with (
+        httpx2.Client(base_url=http.base_url, headers=http.headers, trust_env=False) as short,
+        pytest.raises(httpx2.ReadTimeout),
+    ):
+        short.post(f"{API}/leases", json=body, timeout=0.3)
+    assert waiting.is_set()
+    post_spec(http, grid_spec(points=1))
+    (given,) = lease(http, other, "request-2", wait_seconds=5).leases
+    assert given.epoch == 1
+
+
 def test_a_poll_ends_empty_when_its_time_is_over(http: Any) -> None:
     worker = register(http)
     started = time.monotonic()
