@@ -18,6 +18,7 @@ from hpsearch.vocabulary import (
     METHODS,
     METRICS,
     MODELS,
+    OWN_TASK_DEFAULTS,
     Knob,
     check_value,
     hyperparameters,
@@ -165,8 +166,9 @@ class StudySpec(Record):
 
     def hyperparameters(self, *layers: Params) -> Params:
         """All knobs' values under `fixed` and then `layers`."""
-        own = self.task.knobs if isinstance(self.task, FileTask) else {}
-        return hyperparameters(own, self.fixed, *layers)
+        if isinstance(self.task, FileTask):
+            return hyperparameters(self.task.knobs, OWN_TASK_DEFAULTS, self.fixed, *layers)
+        return hyperparameters({}, self.fixed, *layers)
 
     def points(self) -> int:
         """How many points grid or random will train, replicates not counted."""

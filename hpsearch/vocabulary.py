@@ -150,6 +150,10 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
 }
 
 
+# A user's own task brings its data and weights as they should be: nothing is changed unless it is asked for.
+OWN_TASK_DEFAULTS: Mapping[str, ParamValue] = {"preprocessing": "none", "initialization": "framework"}
+
+
 def knobs_of(task_knobs: Mapping[str, Knob]) -> dict[str, Knob]:
     """All names that a study of this task may set. The task's own knobs come last and win."""
     return {**HYPERPARAMETERS, **task_knobs}

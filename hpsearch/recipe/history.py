@@ -13,7 +13,9 @@ from hpsearch.vocabulary import check_value
 
 # Switched off where a step says "regularization off" (steps 1 and 2).
 NO_REGULARIZATION: Params = {"weight_decay": 0.0, "l1": 0.0, "dropout": 0.0, "label_smoothing": 0.0}
-WIDTHS = ("hidden_units", "channels")
+# Knobs that make a model wider or deeper; a user's task may declare the last of each.
+WIDTHS = ("hidden_units", "channels", "width")
+DEPTHS = ("hidden_layers", "depth")
 MODEL_KNOBS = {
     "hidden_units": ("mlp",),
     "hidden_layers": ("mlp",),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hpsearch.recipe.decision import Answer, ended
-from hpsearch.recipe.history import NO_REGULARIZATION, WIDTHS, History
+from hpsearch.recipe.history import DEPTHS, NO_REGULARIZATION, WIDTHS, History
 from hpsearch.records import (
     Evidence,
     Program,
@@ -83,15 +83,13 @@ def _changes(history: History) -> list[tuple[str, Params]]:
         changes.append(("standardized inputs", {"preprocessing": "standardized"}))
     for width in (name for name in WIDTHS if history.free(name)):
         now = history.value(width)
-        assert isinstance(now, int)
         for factor in (2, 4):
-            if history.inside(width, [now * factor]):
+            if isinstance(now, int) and history.inside(width, [now * factor]):
                 changes.append((f"{width} x{factor}", {width: now * factor}))
-    if history.free("hidden_layers"):
-        depth = history.value("hidden_layers")
-        assert isinstance(depth, int)
-        if history.inside("hidden_layers", [depth + 1]):
-            changes.append(("one layer more", {"hidden_layers": depth + 1}))
+    for depth in (name for name in DEPTHS if history.free(name)):
+        layers = history.value(depth)
+        if isinstance(layers, int) and history.inside(depth, [layers + 1]):
+            changes.append(("one layer more", {depth: layers + 1}))
     return changes
 
 

@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from hpsearch.recipe.coarse import coarse_epochs
 from hpsearch.recipe.decision import Answer, ended
 from hpsearch.recipe.grid import around, cross, distinct
 from hpsearch.recipe.history import History
@@ -19,15 +20,23 @@ from hpsearch.vocabulary import VerdictCode
 
 TOP = 3
 DECAY_DECADES = 0.5
+LONGER = 3  # a refined run is at least so many times as long as a coarse one
+LOWER = 10**-0.5  # learning rates are lowered by this, at most twice, where every point diverged
+LOWERINGS = 2
 
 
 def step(history: History, stage: Stage) -> Answer:
     points = wanted_points(history)
-    plans = tuple(_plan(history, point) for point in points)
-    if not history.done(plans):
-        return plans
-    results = history.results(plans)
-    ranked = sorted((t for t in results if math.isfinite(best_loss(t))), key=best_loss)
+    results: list[Trial] = []
+    for _ in range(1 + LOWERINGS):
+        plans = tuple(_plan(history, point) for point in points)
+        if not history.done(plans):
+            return plans
+        results += history.results(plans)
+        ranked = sorted((t for t in results if math.isfinite(best_loss(t))), key=best_loss)
+        if ranked:
+            break
+        points = _lowered(history, points)
     if not ranked:
         return ended(stage, StageState.FAILED, _nothing(results), history.carry)
     seeds = range(1, history.spec.recipe.replicates)
@@ -50,12 +59,21 @@ def wanted_points(history: History) -> list[Params]:
     return distinct(points)
 
 
+def _lowered(history: History, points: Sequence[Params]) -> list[Params]:
+    """The same points at lower learning rates, as far as the bounds allow."""
+    rates = [history.inside("learning_rate", [float(p["learning_rate"]) * LOWER]) for p in points]
+    lower = [history.point(**{**p, "learning_rate": r[0]}) for p, r in zip(points, rates, strict=True) if r]
+    return distinct(lower)
+
+
 def _plan(history: History, point: Params, replicate: int = 0) -> TrialPlan:
     return history.train(point, epochs=_epochs(history), role="refine", replicate=replicate)
 
 
 def _epochs(history: History) -> float:
-    return history.carry.epochs or history.spec.recipe.refine_epochs
+    """What the last round decided, else the study's setting, and never shorter than three coarse runs."""
+    own = history.spec.recipe.refine_epochs
+    return history.carry.epochs or max(own, LONGER * coarse_epochs(history))
 
 
 def _close(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from hpsearch.recipe.grid import distinct
-from hpsearch.recipe.history import WIDTHS, History
+from hpsearch.recipe.history import DEPTHS, WIDTHS, History
 from hpsearch.records import Remedy
 from hpsearch.space import Params, ParamValue
 from hpsearch.vocabulary import VerdictCode
@@ -43,7 +43,7 @@ def next_round(code: VerdictCode, history: History) -> NextRound | None:
     """The next refined round for this verdict; None where no free knob is left to turn."""
     winner, carry = history.carry.winner, history.carry
     assert winner is not None
-    epochs = carry.epochs or history.spec.recipe.refine_epochs
+    epochs = carry.winner_epochs or history.spec.recipe.refine_epochs
     if code is VerdictCode.OK:
         return NextRound((), (winner,), epochs, carry.spacing / 2)
     if code is VerdictCode.TRAIN_LONGER:
@@ -60,7 +60,7 @@ def _singles(changes: Iterable[Change], history: History) -> list[Params]:
     for name, values in changes:
         for value in values:
             found.append({name: value})
-            if name in (*WIDTHS, "hidden_layers"):
+            if name in (*WIDTHS, *DEPTHS):
                 rate = float(history.carry.winner["learning_rate"]) if history.carry.winner else 0.0
                 rates = history.inside("learning_rate", [rate / 10**0.5])
                 found += [{name: value, "learning_rate": r} for r in rates]
@@ -113,11 +113,11 @@ def _overfit(history: History) -> list[Change]:
 
 def _underfit(history: History) -> list[Change]:
     changes: list[Change] = []
-    for width in (name for name in WIDTHS if name in history.spec.knobs and history.free(name)):
+    for width in (name for name in WIDTHS if history.free(name)):
         now = int(_number(history, width))
         changes.append((width, [2 * now, 4 * now]))
-    if history.free("hidden_layers"):
-        changes.append(("hidden_layers", [int(_number(history, "hidden_layers")) + 1]))
+    for depth in (name for name in DEPTHS if history.free(name)):
+        changes.append((depth, [int(_number(history, depth)) + 1]))
     return changes
 
 

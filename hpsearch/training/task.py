@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from hpsearch.space import Params
 from hpsearch.training.losses import Loss, build_loss
+from hpsearch.vocabulary import OWN_TASK_DEFAULTS
 
 Split = tuple[Tensor, Tensor] | Dataset[Any]
 
@@ -37,7 +38,7 @@ class Task:
 
     knobs: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     metric: ClassVar[str | Callable[..., float]] = "accuracy"
-    defaults: ClassVar[Params] = {"preprocessing": "none", "initialization": "framework"}
+    defaults: ClassVar[Params] = dict(OWN_TASK_DEFAULTS)
 
     def data(self, params: Params, seed: int) -> Data:
         """The data sets. `seed` is the replicate's: split with it and with nothing else."""

@@ -2,7 +2,7 @@
 
 from hpsearch.recipe.carry import Carry
 from hpsearch.records import Outcome, StageState, TrialPlan
-from tests.recipe.world import World, quadratic, spec
+from tests.recipe.world import World, check_outcome, quadratic, spec
 
 
 def test_nine_points_around_the_found_rate() -> None:
@@ -69,3 +69,11 @@ def test_adamw_spans_the_product_of_rate_and_decay() -> None:
     world = World(spec(space=space, fixed={"optimizer": "adamw"}), quadratic(best_rate=1e-3)).play()
     decays = {t.params["weight_decay"] for t in world.trials_of(world.stage("coarse"))}
     assert {0.0, 1e-3, 1e-2} <= decays
+
+
+def test_a_small_set_is_trained_for_steps_not_for_epochs_of_three_steps() -> None:
+    world = World(spec(), quadratic(check=check_outcome(steps_per_epoch=3.0))).play()
+    coarse = {t.budget.epochs for t in world.trials_of(world.stage("coarse")) if t.budget}
+    refined = {t.budget.epochs for t in world.trials_of(world.stage("refine")) if t.budget}
+    assert coarse == {17.0}
+    assert refined == {51.0}
