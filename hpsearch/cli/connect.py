@@ -11,6 +11,7 @@ from hpsearch.errors import HpsearchError, ServerUnreachable
 from hpsearch.home import Home, ServerAddress
 
 if TYPE_CHECKING:
+    from hpsearch.cli.processes import Companion
     from hpsearch.client import Client
 
 STOP_SECONDS = 10.0
@@ -22,7 +23,7 @@ def connected(server: str | None, token: str | None, home: Path | None) -> Itera
 
     Raises ServerUnreachable where the named server doesn't answer.
     """
-    from hpsearch.cli.processes import start_server, wait_for_server
+    from hpsearch.cli.processes import start_server
 
     chosen = settings.resolve({"server": server, "token": token, "home": home})
     place = locate(chosen)
@@ -38,7 +39,7 @@ def connected(server: str | None, token: str | None, home: Path | None) -> Itera
         return
     companion = start_server(place.create(), chosen["database_url"].text)
     try:
-        with home_client(place, wait_for_server(companion, place)) as client:
+        with home_client(place, settled(companion, place)) as client:
             yield client
     finally:
         companion.stop(grace_seconds=STOP_SECONDS)
@@ -62,6 +63,19 @@ def running(home: Home) -> ServerAddress | None:
     except HpsearchError:
         return None
     return address
+
+
+def settled(companion: "Companion", home: Home) -> ServerAddress:
+    """Where the server that was just started listens, or the one that was quicker on the same home."""
+    from hpsearch.cli.processes import wait_for_server
+
+    try:
+        return wait_for_server(companion, home)
+    except HpsearchError:
+        address = running(home)
+        if address is None:
+            raise
+        return address
 
 
 def home_client(home: Home, address: ServerAddress) -> "Client":

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from hpsearch.cli.connect import home_client, named_client, running
-from hpsearch.cli.processes import Companion, start, start_server, wait_for_server
+from hpsearch.cli.connect import home_client, named_client, running, settled
+from hpsearch.cli.processes import Companion, start, start_server
 from hpsearch.cli.show import note
 from hpsearch.home import Home
 
@@ -71,7 +71,9 @@ class Crew:
             self._server = start_server(plan.home, plan.database_url)
             if new:
                 self.start_workers()
-            address = wait_for_server(self._server, plan.home)
+            address = settled(self._server, plan.home)
+            if address.pid != self._server.process.pid:
+                self._server = None
         return home_client(plan.home, address)
 
     def start_workers(self) -> None:

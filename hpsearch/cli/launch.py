@@ -28,8 +28,8 @@ class LocalWorker:
 
 def run_worker(
     options: LocalWorker, *, server: str | None, token: str | None, home: Path | None, wait_seconds: float
-) -> None:
-    """Run the daemon until it is told to stop. Raises HpsearchError where it can't start."""
+) -> int:
+    """Run the daemon until it is told to stop; its exit code. Raises HpsearchError where it can't start."""
     import logging
 
     from hpsearch.worker import daemon
@@ -44,7 +44,7 @@ def run_worker(
     place = locate(chosen).create()
     url, secret = _server(chosen, place, wait_seconds)
     data = Path(chosen["data"].text).expanduser() if chosen["data"].text else place.data
-    daemon.run(
+    return daemon.run(
         WorkerSettings(
             server=url,
             token=secret,

@@ -99,6 +99,7 @@ def _see_through(crew: "Crew", client: "Client", spec: "StudySpec") -> tuple["St
     if record.state in FINISHED_STUDY_STATES:
         show.note(f"{record.name} has {record.state} already")
         return handle, record
+    show.note(f"{record.name}: {record.method} study on {client.url}")
     crew.start_workers()
     return handle, follow(handle, show.errors(), check=crew.check, idle=lambda: why_idle(client, spec))
 

@@ -48,7 +48,8 @@ def start(
         device=device,
         threads=threads,
     )
-    run_worker(options, server=server, token=token, home=home, wait_seconds=wait)
+    code = run_worker(options, server=server, token=token, home=home, wait_seconds=wait)
+    raise typer.Exit(code)
 
 
 @app.command("list")

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +14,7 @@ import pytest
 
 from api.server import background
 from api.settings import Settings
-from hpsearch.home import Home
+from hpsearch.home import Home, ServerAddress
 from tests.cli.conftest import Answer, Hpsearch
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -202,3 +204,37 @@ def test_worker_without_a_server_says_so(hpsearch: Hpsearch, tmp_path: Path) -> 
     answer = hpsearch("worker", "start", "--home", tmp_path / "empty")
     assert answer.code == 5
     assert "hpsearch serve" in answer.err
+
+
+def test_commands_without_a_server_start_one_for_themselves(hpsearch: Hpsearch, tmp_path: Path) -> None:
+    home = tmp_path / "own"
+    assert hpsearch("study", "create", STUDIES / "digits_grid", "--home", home).code == 0
+    assert "digits-grid" in hpsearch("study", "list", "--home", home).out
+    assert not (home / "server.json").exists()  # it ended with the command
+
+
+def test_address_of_a_killed_server_is_not_trusted(hpsearch: Hpsearch, tmp_path: Path) -> None:
+    home = Home.locate(tmp_path / "stale").create()
+    home.write_address(ServerAddress(url="http://127.0.0.1:9", pid=1))
+    assert hpsearch("study", "list", "--home", home.path, "--json").out.strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["--host", "0.0.0.0"], ["--host", "nowhere.invalid"]])
+def test_server_that_should_not_start_does_not(
+    arguments: list[str], hpsearch: Hpsearch, tmp_path: Path
+) -> None:
+    answer = hpsearch("serve", *arguments, "--port", 0, "--home", tmp_path / "open")
+    assert answer.code == 2
+    assert answer.err.startswith("Error: ")
+
+
+def test_taken_port_and_taken_home_are_told(hpsearch: Hpsearch, home: Path, tmp_path: Path) -> None:
+    port = json.loads((home / "server.json").read_text())["url"].rpartition(":")[2]
+    taken = hpsearch("serve", "--port", port, "--home", tmp_path / "other")
+    assert taken.code == 1
+    assert f"port {port}" in taken.err
+    # In a process of its own: file locks are a process's.
+    command = [sys.executable, "-m", "hpsearch.cli.main", "serve", "--port", "0", "--home", str(home)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 4
+    assert "another server runs" in second.stderr
