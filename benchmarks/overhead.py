@@ -50,8 +50,10 @@ def study(name: str, rates: int, decays: int, epochs: int, hidden: int) -> Study
 
 
 def bare_process(spec: StudySpec, barrier: Barrier, counter: Any, folder: str) -> None:
-    from hpsearch.training.program import Place, run_program  # noqa: PLC0415 - torch is part of the cold start
+    from hpsearch.training.preload import preload  # noqa: PLC0415 - torch is part of the cold start
+    from hpsearch.training.program import Place, run_program  # noqa: PLC0415
 
+    preload()
     plans = list(grid_plans(spec))
     place = Place("cpu", Path(folder), Path(folder), None)
     barrier.wait()
@@ -149,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="a quarter of the work, for a quick look")
     short = parser.parse_args().short
-    grid = study("short-trials", 4 if short else 12, 6, 60, 128)
+    grid = study("short-trials", 4 if short else 18, 6, 60, 128)
     tiny = study("tiny-trials", 20 if short else 40, 15, 2, 32)
     with tempfile.TemporaryDirectory() as folder:
         for spec, what in ((grid, "short trials"), (tiny, "tiny trials")):

@@ -48,6 +48,8 @@ class Transport:
             base_url=self.url,
             timeout=self._limits(timeout),
             headers={"User-Agent": f"hpsearch/{__version__}", "Accept": "application/json"},
+            # Every slot of a daemon may hold a long poll: a full pool would starve the heartbeat.
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
             # A proxy from the environment has no business between this machine and itself.
             trust_env=not _is_loopback(self.url),
         )
