@@ -9,6 +9,7 @@ from hpsearch.cli.options import Data, DatabaseUrl, HomeDir, Json, Secret, Serve
 
 if TYPE_CHECKING:
     from hpsearch.cli.crew import Crew, CrewPlan
+    from hpsearch.cli.interruption import Interruption
     from hpsearch.client import Client, StudyHandle
     from hpsearch.records import Study
     from hpsearch.spec import StudySpec
@@ -33,14 +34,16 @@ def run(
     from hpsearch.cli import show
     from hpsearch.cli.crew import Crew
     from hpsearch.cli.finish import tell
+    from hpsearch.cli.interruption import Interruption
 
     spec = renamed(studyfile.load(study), name)
     plan = _plan(study, home, workers, slots, data, database_url, server, token)
     plan.home.create()
-    _interrupt_on_terminate()
+    interruption = Interruption()
+    interruption.listen()
     try:
         with Crew(plan) as crew, crew.muster() as client:
-            handle, record = _see_through(crew, client, spec)
+            handle, record = _see_through(crew, client, spec, interruption)
             crew.dismiss()
             tell(handle, record, plan.home, json=json)
     except KeyboardInterrupt:
@@ -88,7 +91,9 @@ def _plan(
     )
 
 
-def _see_through(crew: "Crew", client: "Client", spec: "StudySpec") -> tuple["StudyHandle", "Study"]:
+def _see_through(
+    crew: "Crew", client: "Client", spec: "StudySpec", interruption: "Interruption"
+) -> tuple["StudyHandle", "Study"]:
     """Create or resume the study and follow it to its end."""
     from hpsearch.cli import show
     from hpsearch.cli.board import follow
@@ -101,7 +106,12 @@ def _see_through(crew: "Crew", client: "Client", spec: "StudySpec") -> tuple["St
         return handle, record
     show.note(f"{record.name}: {record.method} study on {client.url}")
     crew.start_workers()
-    return handle, follow(handle, show.errors(), check=crew.check, idle=lambda: why_idle(client, spec))
+
+    def check() -> None:
+        interruption.check()
+        crew.check()
+
+    return handle, follow(handle, show.errors(), check=check, idle=lambda: why_idle(client, spec))
 
 
 def _awake(handle: "StudyHandle") -> "Study":
@@ -126,10 +136,3 @@ def why_idle(client: "Client", spec: "StudySpec") -> str:
     if spec.resources.labels:
         return f"trials wait: the study asks for workers labelled {', '.join(spec.resources.labels)}"
     return "trials wait: the workers have not taken any yet; see `hpsearch worker list`"
-
-
-def _interrupt_on_terminate() -> None:
-    """SIGTERM ends a run as Ctrl-C does: trials are handed back, processes are ended in order."""
-    import signal
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -77,7 +77,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_continues(tmp_path: Path) -> 
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "run it again to continue" in err
     assert "Traceback" not in err
     assert run(home, "run", str(STUDIES / "digits_grid")).code == 0

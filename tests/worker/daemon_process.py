@@ -45,7 +45,7 @@ def main(home: Path, class_name: str) -> None:
         slots=2,
         device="cpu",
         report_interval_seconds=0.1,
-        limits=Limits(drain=5),
+        limits=Limits(drain=60),
     )
     daemon = Daemon(settings, server, random.Random())
     for number in (signal.SIGTERM, signal.SIGINT):
