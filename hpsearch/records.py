@@ -182,14 +182,13 @@ class TrialPlan(Record):
     @property
     def digest(self) -> str:
         """SHA-256 of (program, params, replicate, budget): what makes a trial unique in its study."""
-        return digest_of(
-            {
-                "program": self.program.model_dump(mode="json"),
-                "params": self.params,
-                "replicate": self.replicate,
-                "budget": None if self.budget is None else self.budget.model_dump(mode="json"),
-            }
-        )
+        budget = None if self.budget is None else self.budget.model_dump(mode="json")
+        return plan_digest(self.program.model_dump(mode="json"), self.params, self.replicate, budget)
+
+
+def plan_digest(program: Any, params: Params, replicate: int, budget: Any) -> str:
+    """`TrialPlan.digest` of parts that are JSON already."""
+    return digest_of({"program": program, "params": params, "replicate": replicate, "budget": budget})
 
 
 def digest_of(value: Any) -> str:

@@ -13,12 +13,14 @@ from hpsearch.records import (
     FailureReason,
     Outcome,
     Program,
+    Record,
     StageId,
     StudyId,
     Trial,
     TrialId,
     TrialPlan,
     TrialState,
+    plan_digest,
 )
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import trials
@@ -41,14 +43,15 @@ def insert_plans(
     """Waiting trials for the plans whose digest the study does not have yet; returns how many."""
     number = first_number
     seen: set[str] = set()
+    dumps = Dumps()
     for chunk in _chunks(plans):
-        new = {digest: plan for plan in chunk if (digest := plan.digest) not in seen}
+        new = {digest: plan for plan in chunk if (digest := dumps.digest(plan)) not in seen}
         seen |= new.keys()
         if first_number:  # else the study has no trials yet
             for digest in list(_known_digests(tx, study_id, new)):
                 del new[digest]
         rows = [
-            _planned(study_id, stage_id, number + i, digest, plan, now)
+            _planned(study_id, stage_id, number + i, digest, plan, dumps, now)
             for i, (digest, plan) in enumerate(new.items())
         ]
         if rows:
@@ -194,21 +197,46 @@ def first_failure(tx: Transaction, study_id: StudyId) -> Trial | None:
 
 
 def _planned(
-    study_id: StudyId, stage_id: StageId, number: int, digest: str, plan: TrialPlan, now: datetime
+    study_id: StudyId,
+    stage_id: StageId,
+    number: int,
+    digest: str,
+    plan: TrialPlan,
+    dumps: "Dumps",
+    now: datetime,
 ) -> dict[str, Any]:
     return {
         "study_id": study_id,
         "stage_id": stage_id,
         "number": number,
         "role": plan.role,
-        "program": plan.program.model_dump(mode="json"),
+        "program": dumps.of(plan.program),
         "params": plan.params,
         "replicate": plan.replicate,
-        "budget": None if plan.budget is None else plan.budget.model_dump(mode="json"),
+        "budget": dumps.of(plan.budget),
         "digest": digest,
         "continues": plan.continues,
         "created_at": now,
     }
+
+
+class Dumps:
+    """Programs and budgets as JSON. A grid's plans share theirs: each is dumped once, not 100,000 times."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Record, dict[str, Any]]] = {}  # by identity; kept, so ids stay theirs
+
+    def of(self, record: Record | None) -> dict[str, Any] | None:
+        if record is None:
+            return None
+        known = self._known.get(id(record))
+        if known is None:
+            known = self._known[id(record)] = (record, record.model_dump(mode="json"))
+        return known[1]
+
+    def digest(self, plan: TrialPlan) -> str:
+        """`plan.digest`."""
+        return plan_digest(self.of(plan.program), plan.params, plan.replicate, self.of(plan.budget))
 
 
 # What every new trial begins with, written into the statement: a large grid binds half as many values.
