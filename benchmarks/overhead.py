@@ -2,7 +2,8 @@
 
 `python benchmarks/overhead.py [--short]` prints, in one run, for 2 workers on this machine:
   1. short digits trials, at least 20 s of training per worker: wall-clock ratio to the floor;
-  2. 15 ms trials: what a trial costs beyond its training.
+  2. 15 ms trials: what a trial costs beyond its training, and what it costs Optuna's grid sampler on SQLite
+     with two processes, on the first 150 of the same points.
 The floor: two Python processes that import torch, take the next point of a shared list, train it with the
 same trainer and record nothing. Cold starts (imports, server, database) are printed apart.
 """
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 
 from hpsearch.client import Client
 from hpsearch.home import Home
+from hpsearch.records import Outcome, TrialPlan
 from hpsearch.samplers.grid import plan as grid_plans
 from hpsearch.spec import StudySpec, parse_spec
 from hpsearch.wire import Assignment
@@ -49,13 +51,35 @@ def study(name: str, rates: int, decays: int, epochs: int, hidden: int) -> Study
 # --- the floor -----------------------------------------------------------------------------------
 
 
-def bare_process(spec: StudySpec, barrier: Barrier, counter: Any, folder: str) -> None:
-    from hpsearch.training.preload import preload  # noqa: PLC0415 - torch is part of the cold start
-    from hpsearch.training.program import Place, run_program  # noqa: PLC0415
+def trained(spec: StudySpec, plan: TrialPlan, folder: str) -> Outcome:
+    """One trial by the trainer alone."""
+    from hpsearch.training.program import Place, run_program  # noqa: PLC0415 - torch is part of the cold start
+
+    assignment = Assignment(
+        task=spec.task,
+        fixed=spec.fixed,
+        params=plan.params,
+        program=plan.program,
+        budget=plan.budget,
+        objective=spec.objective,
+        seed=spec.seed,
+    )
+    place = Place("cpu", Path(folder), Path(folder), None)
+    outcome = run_program(assignment, place, lambda series: None, lambda: False)
+    assert outcome.state == "completed", outcome.message
+    return outcome
+
+
+def imported() -> None:
+    from hpsearch.training import program  # noqa: F401, PLC0415
+    from hpsearch.training.preload import preload  # noqa: PLC0415
 
     preload()
+
+
+def bare_process(spec: StudySpec, barrier: Barrier, counter: Any, folder: str) -> None:
+    imported()
     plans = list(grid_plans(spec))
-    place = Place("cpu", Path(folder), Path(folder), None)
     barrier.wait()
     while True:
         with counter.get_lock():
@@ -63,22 +87,35 @@ def bare_process(spec: StudySpec, barrier: Barrier, counter: Any, folder: str) -
             counter.value += 1
         if index >= len(plans):
             return
-        plan = plans[index]
-        assignment = Assignment(
-            task=spec.task,
-            fixed=spec.fixed,
-            params=plan.params,
-            program=plan.program,
-            budget=plan.budget,
-            objective=spec.objective,
-            seed=spec.seed,
-        )
-        outcome = run_program(assignment, place, lambda series: None, lambda: False)
-        assert outcome.state == "completed", outcome.message
+        trained(spec, plans[index], folder)
 
 
-def floor(spec: StudySpec) -> tuple[float, float]:
-    """(cold start, wall clock of the list) of two bare processes."""
+def optuna_process(spec: StudySpec, barrier: Barrier, counter: Any, folder: str) -> None:
+    """The peer: the same points by GridSampler; `counter` counts the trials it ran."""
+    imported()
+    import optuna  # noqa: PLC0415 - part of the cold start
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    plan = next(iter(grid_plans(spec)))
+    points = {name: axis.grid(spec.grid.get(name)) for name, axis in spec.space.items()}
+
+    def objective(trial: optuna.Trial) -> float:
+        params = {name: trial.suggest_categorical(name, values) for name, values in points.items()}
+        with counter.get_lock():
+            counter.value += 1
+        return trained(spec, plan.model_copy(update={"params": params}), folder).value or 0.0
+
+    url = f"sqlite:///{Path(folder).parent / 'optuna.db'}"
+    barrier.wait()
+    sampler = optuna.samplers.GridSampler(points, seed=0)
+    study = optuna.create_study(
+        storage=url, study_name="peer", sampler=sampler, direction="maximize", load_if_exists=True
+    )
+    study.optimize(objective)
+
+
+def side_by_side(process_main: Callable[..., None], spec: StudySpec) -> tuple[float, float, int]:
+    """(cold start, wall clock, the counter's end) of two processes that begin the list together."""
     context = multiprocessing.get_context("spawn")
     barrier, counter = context.Barrier(WORKERS + 1), context.Value("i", 0)
     with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +124,7 @@ def floor(spec: StudySpec) -> tuple[float, float]:
             each.mkdir()
         began = time.perf_counter()
         processes = [
-            context.Process(target=bare_process, args=(spec, barrier, counter, str(each))) for each in folders
+            context.Process(target=process_main, args=(spec, barrier, counter, str(each))) for each in folders
         ]
         for process in processes:
             process.start()
@@ -96,7 +133,7 @@ def floor(spec: StudySpec) -> tuple[float, float]:
         for process in processes:
             process.join()
             assert process.exitcode == 0
-        return ready - began, time.perf_counter() - ready
+        return ready - began, time.perf_counter() - ready, counter.value
 
 
 # --- the service ---------------------------------------------------------------------------------
@@ -151,11 +188,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="a quarter of the work, for a quick look")
     short = parser.parse_args().short
-    grid = study("short-trials", 4 if short else 18, 6, 60, 128)
+    grid = study("short-trials", 4 if short else 22, 6, 60, 128)
     tiny = study("tiny-trials", 20 if short else 40, 15, 2, 32)
     with tempfile.TemporaryDirectory() as folder:
         for spec, what in ((grid, "short trials"), (tiny, "tiny trials")):
-            cold_floor, wall_floor = floor(spec)
+            cold_floor, wall_floor, _ = side_by_side(bare_process, spec)
             with service(Path(tempfile.mkdtemp(dir=folder))) as (client, cold):
                 wall, training, count = run_study(client, spec)
             print(
@@ -169,6 +206,13 @@ def main() -> None:
             print(
                 f"  beyond training   {beyond:.1f} ms of a worker's time per trial ({1000 * training / count:.1f} ms of training)"
             )
+    few = study("peer", 10, 15, 2, 32)
+    _, wall_floor, _ = side_by_side(bare_process, few)
+    _, wall_peer, ran = side_by_side(optuna_process, few)
+    beyond = WORKERS * 1000 * (wall_peer - wall_floor) / few.points()
+    print(
+        f"Optuna on the first {few.points()} tiny trials: ran {ran}, {beyond:.1f} ms beyond training per point"
+    )
 
 
 if __name__ == "__main__":
