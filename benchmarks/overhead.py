@@ -106,12 +106,13 @@ def optuna_process(spec: StudySpec, barrier: Barrier, counter: Any, folder: str)
         return trained(spec, plan.model_copy(update={"params": params}), folder).value or 0.0
 
     url = f"sqlite:///{Path(folder).parent / 'optuna.db'}"
-    barrier.wait()
     sampler = optuna.samplers.GridSampler(points, seed=0)
-    study = optuna.create_study(
-        storage=url, study_name="peer", sampler=sampler, direction="maximize", load_if_exists=True
-    )
-    study.optimize(objective)
+    with counter.get_lock():  # two processes that create the schema together break it
+        peer = optuna.create_study(
+            storage=url, study_name="peer", sampler=sampler, direction="maximize", load_if_exists=True
+        )
+    barrier.wait()
+    peer.optimize(objective)
 
 
 def side_by_side(process_main: Callable[..., None], spec: StudySpec) -> tuple[float, float, int]:
