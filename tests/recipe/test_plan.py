@@ -1,5 +1,6 @@
 """The whole recipe on a law: order, gates, rounds, stop rules."""
 
+import math
 import random
 
 import pytest
@@ -82,6 +83,27 @@ def test_a_model_that_fits_no_small_sample_stops_after_the_whole_ladder() -> Non
         "hidden_units x2",
         "one layer more",
     }
+
+
+@pytest.mark.parametrize(("share", "goes_on"), [(0.15, True), (0.6, False)])
+def test_a_regression_that_nearly_fits_goes_on_with_a_warning(share: float, goes_on: bool) -> None:
+    check = check_outcome(
+        classes=math.nan, label_entropy=math.nan, expected_loss=1.0, initial_losses=[1.1] * 5
+    )
+    law = quadratic(check=check)
+
+    def stubborn(plan: TrialPlan) -> Outcome:
+        outcome = law(plan)
+        if plan.program.subset_batches is None:
+            return outcome
+        measured = {"loss_first": 1.1, "loss_best": share, "loss_end": share, "conflicts": 0.0}
+        return outcome.model_copy(update={"measurements": measured, "metrics": {}})
+
+    world = World(spec(), stubborn).play()
+    overfit = world.stage("overfit", 0)
+    assert overfit.state is (StageState.WARNED if goes_on else StageState.FAILED)
+    assert overfit.verdict is not None
+    assert overfit.verdict.code == "underfit"
 
 
 def test_no_learning_rate_sends_the_study_back_to_step_2_once() -> None:
