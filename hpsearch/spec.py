@@ -26,6 +26,8 @@ from hpsearch.vocabulary import (
 )
 
 MAX_TRIALS = 1_000_000
+# A worker's label: it was started with a folder of task files. Only such a worker is given their studies.
+TASK_FILES = "task-files"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
@@ -139,6 +141,8 @@ class StudySpec(Record):
     @field_validator("name")
     @classmethod
     def _plain_name(cls, name: str) -> str:
+        if name.isdigit():
+            raise ValueError(f"name {name[:100]!r} would be taken for an id; begin it with a letter")
         if not NAME.match(name):
             raise ValueError(
                 f"name {name[:100]!r} must be 1-100 letters, digits, '.', '_' or '-' and start with a letter or digit"

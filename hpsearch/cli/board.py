@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hpsearch.client import StudyHandle
 
 POLL_SECONDS = 0.25
-IDLE_SECONDS = 20.0  # nothing runs for so long though trials wait: say why
+IDLE_SECONDS = 5.0  # nothing runs for so long though trials wait: say why
 
 
 def follow(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hpsearch.client import StudyHandle
 
 BEST = 10
+TIES = 5  # shown; the document and `study best` hold all
 TRIALS, POINTS = 1_000, 200  # what a report is made of; it says what it leaves out
 
 
@@ -85,14 +86,26 @@ def answer(study: Study, best: list[Best]) -> None:
     for name, value in winner.metrics.items():
         if name.startswith("test_"):
             console.print(Text(f"  {name}  {show.number(value)}", style="dim"))
-    for tie in winner.ties:
-        text = f"  within its noise: trial {tie.trial_id}, {show.number(tie.value)}, {show.params_text(tie.params)}"
+    # A recipe's winner is judged on fresh seeds, its ties on those of the search: not one list of numbers.
+    where = "in the search" if winner.replicates > 1 else "within its noise"
+    for tie in winner.ties[:TIES]:
+        text = f"  {where}: trial {tie.trial_id}, {show.number(tie.value)}, {show.params_text(tie.params)}"
         console.print(Text(text, style="dim"), soft_wrap=True)
+    if len(winner.ties) > TIES:
+        rest = len(winner.ties) - TIES
+        console.print(
+            Text(f"  and {rest} more that can't be told apart (`hpsearch study best`)", style="dim")
+        )
 
 
 def raise_unless_completed(study: Study, stages: list[Stage]) -> None:
     """Raises GateFailed with the verdict and its remedy, or HpsearchError with the reason."""
-    if study.state in (StudyState.COMPLETED, StudyState.STOPPED):
+    if study.state is StudyState.COMPLETED:
+        return
+    if study.state is StudyState.STOPPED:
+        show.note(f"{study.name} was stopped: {study.reason or 'by a user'}")
+        if study.best_value is None:
+            raise HpsearchError(f"{study.name} was stopped before it had an answer: {study.reason}")
         return
     if study.state is StudyState.CANCELLED:
         raise HpsearchError(
@@ -105,7 +118,13 @@ def raise_unless_completed(study: Study, stages: list[Stage]) -> None:
         raise HpsearchError(
             f"{study.name} failed: {reason}", hint=f"try again with `hpsearch study retry {study.name}`"
         )
-    retry = f"mend the cause, then `hpsearch study retry {study.name}` and run it again"
+    # The file's digest is part of the study: a mended task is another study.
+    own = study.spec["task"]["kind"] == "file"
+    retry = (
+        "mend the cause, then run it again with --replace"
+        if own
+        else f"mend the cause, then `hpsearch study retry {study.name}` and run it again"
+    )
     hint = failed.verdict.remedy.text if failed.verdict.remedy is not None else retry
     if failed.kind is StageKind.SEARCH:  # no gate: the trials themselves could not be trained
         raise HpsearchError(f"{study.name}: {failed.verdict.text}", hint=hint)

@@ -27,6 +27,9 @@ def run(
     database_url: DatabaseUrl = None,
     server: Server = None,
     token: Secret = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Delete an ended study of this name first, results and all.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run a study here: server, workers, live progress and report. Ctrl-C stops; run it again to continue."""
@@ -43,12 +46,24 @@ def run(
     interruption.listen()
     try:
         with Crew(plan) as crew, crew.muster() as client:
+            if replace:
+                delete_ended(client, spec.name)
             handle, record = _see_through(crew, client, spec, interruption)
             crew.dismiss()
             tell(handle, record, plan.home, json=json)
     except KeyboardInterrupt:
         show.note(f"{spec.name} is not finished; run it again to continue")
         raise typer.Exit(130) from None
+
+
+def delete_ended(client: "Client", name: str) -> None:
+    """Delete the study of this name, if there is one. Raises Conflict where it is under way."""
+    from hpsearch.errors import NotFound
+
+    try:
+        client.study(name).delete()
+    except NotFound:
+        return
 
 
 def renamed(spec: "StudySpec", name: str | None) -> "StudySpec":
@@ -127,12 +142,16 @@ def _awake(handle: "StudyHandle") -> "Study":
 
 def why_idle(client: "Client", spec: "StudySpec") -> str:
     """Why trials wait though none runs."""
+    from hpsearch.spec import FileTask
+
     workers = [worker for worker in client.workers() if worker.state == "active"]
     if not workers:
         return "trials wait: no worker is active; start one with `hpsearch worker start`"
     gpus = [slot for worker in workers for slot in worker.slots if slot.device == "cuda"]
     if spec.resources.gpus and not gpus:
         return f"trials wait: the study asks for {spec.resources.gpus} GPU (`resources`), no worker has one"
+    if isinstance(spec.task, FileTask):
+        return "trials wait: a study with its own task file needs a worker started with --tasks FOLDER"
     if spec.resources.labels:
         return f"trials wait: the study asks for workers labelled {', '.join(spec.resources.labels)}"
     return "trials wait: the workers have not taken any yet; see `hpsearch worker list`"

@@ -31,7 +31,9 @@ def serve(
     server = importlib.import_module("api.server")
     settings = importlib.import_module("api.settings")
     server.serve(
-        ready=lambda address: typer.echo(f"listening on {address.url}, home {place.path}", err=True),
+        ready=lambda address: typer.echo(
+            f"listening on {_bound(address.url, chosen['host'].text or '')}, home {place.path}", err=True
+        ),
         settings=settings.Settings(
             host=chosen["host"].text,
             port=chosen["port"].number,
@@ -39,3 +41,8 @@ def serve(
             database_url=chosen["database_url"].text,
         ),
     )
+
+
+def _bound(url: str, host: str) -> str:
+    """The address that is listened on; `url` is how this machine reaches it."""
+    return f"{host}:{url.rpartition(':')[2]}" if host not in url else url

@@ -38,7 +38,7 @@ def step(history: History, stage: Stage) -> Answer:
         if not history.done(plans):
             return plans
         results = history.results(plans)
-        wider = _shifted(history, results, rates, notes) or _extended(
+        wider = _shifted(history, results, rates, decays, notes) or _extended(
             history, results, rates, decays, centre, notes
         )
         if wider is None:
@@ -77,7 +77,7 @@ def _plans(history: History, rates: Sequence[float], decays: Sequence[float]) ->
 
 
 def _shifted(
-    history: History, results: Sequence[Trial], rates: list[float], notes: list[str]
+    history: History, results: Sequence[Trial], rates: list[float], decays: list[float], notes: list[str]
 ) -> tuple[list[float], list[float]] | None:
     """The grid a decade lower where more than half of it diverged; once."""
     diverged = [t for t in results if t.state is TrialState.DIVERGED]
@@ -87,7 +87,7 @@ def _shifted(
     if not lower:
         return None
     notes.append(f"{len(diverged)} of {len(results)} points diverged: the grid was shifted a decade down")
-    return lower, list(dict.fromkeys(float(t.params["weight_decay"]) for t in results))
+    return lower, decays
 
 
 def _extended(

@@ -1,5 +1,8 @@
 """The end: the winner with learning rate decay on fresh seeds, and the test set opened once.
 
+Where the last verdict says that the winner still improves, a decay within the same length would cut it off
+(a regression went from 0.007 to 0.014 by it), so its learning rate stays constant.
+
 Selecting the best of many noisy runs is optimistic (recipe.md, step 5), so the printed value is the mean
 over replicates that no earlier stage has seen.
 """
@@ -50,7 +53,8 @@ def _plans(history: History) -> tuple[TrialPlan, ...]:
     winner = history.carry.winner
     assert winner is not None
     params = winner
-    if history.free("schedule") and history.value("schedule", winner) == "constant":
+    improving = history.carry.verdicts[-1:] == (VerdictCode.TRAIN_LONGER,)
+    if history.free("schedule") and history.value("schedule", winner) == "constant" and not improving:
         params = history.point(**{**winner, "schedule": "cosine"})
     epochs = history.carry.winner_epochs
     seeds = history.spec.recipe.replicates

@@ -56,13 +56,21 @@ def advance(tx: Transaction, study_id: StudyId, *, now: datetime) -> None:
 
 
 def _stop_if_spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> None:
-    """No new trials once the budget is used up; those under way finish."""
+    """No new trials once the budget is used up; those under way finish.
+
+    A trial that was started is paid for: while there is time it may run again after a loss, and the study
+    goes on until none of these is open.
+    """
     why = budgets.spent(study, spec, now=now)
     if why is None or study.waiting == 0:
         return
-    moves.cancel_waiting(tx, study, f"the study stopped: {why}", resumable=True, now=now)
-    state = StudyState.STOPPING if study.running else StudyState.STOPPED
-    moves.move_study(tx, study, state, reason=why, now=now)
+    late = budgets.late(study, now=now)
+    message = f"the study stopped: {why}"
+    count = moves.cancel_waiting(tx, study, message, resumable=True, unstarted=not late, now=now)
+    if late and study.running:
+        moves.move_study(tx, study, StudyState.STOPPING, reason=why, now=now)
+    elif count == study.waiting + study.running:
+        moves.move_study(tx, study, StudyState.STOPPED, reason=why, now=now)
 
 
 def _advance_plain(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> None:
@@ -72,6 +80,10 @@ def _advance_plain(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: da
         stage_id = _open(tx, study, StageKind.SEARCH, 0, now=now)
         if _plan(tx, study, stage_id, PLAIN[spec.method](spec), now=now):
             return
+    why = budgets.spent(study, spec, now=now)
+    if why is not None and trials.ids_in(tx, study.id, TrialState.CANCELLED, resumable=True):
+        moves.move_study(tx, study, StudyState.STOPPED, reason=why, now=now)
+        return
     plain.finish(tx, study, now=now)
 
 

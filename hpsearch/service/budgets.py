@@ -16,9 +16,14 @@ def trials_left(study: StudyRow, spec: StudySpec) -> int | None:
     return max(0, most - study.started)
 
 
+def late(study: StudyRow, *, now: datetime) -> bool:
+    """Whether the study's minutes are over."""
+    return study.deadline is not None and now >= study.deadline
+
+
 def spent(study: StudyRow, spec: StudySpec, *, now: datetime) -> str | None:
     """Which budget is used up, in words, or None."""
-    if study.deadline is not None and now >= study.deadline:
+    if late(study, now=now):
         return f"its budget of {spec.budget.minutes:g} minutes is used up"
     if trials_left(study, spec) == 0:
         return f"its budget of {spec.budget.trials} trials is used up"

@@ -55,9 +55,19 @@ def reopen_last_stage(tx: Transaction, study: StudyRow, *, has_trials: bool, now
     events.add(tx, study.id, "stage_opened", data, now=now)
 
 
-def cancel_waiting(tx: Transaction, study: StudyRow, message: str, *, resumable: bool, now: datetime) -> None:
-    count = trials.cancel_waiting(tx, study.id, message, resumable=resumable, now=now)
+def cancel_waiting(
+    tx: Transaction,
+    study: StudyRow,
+    message: str,
+    *,
+    resumable: bool,
+    unstarted: bool = False,
+    now: datetime,
+) -> int:
+    """Every waiting trial, or those alone that have never run; returns how many."""
+    count = trials.cancel_waiting(tx, study.id, message, resumable=resumable, unstarted=unstarted, now=now)
     studies.count_trials(tx, study.id, {TrialState.WAITING: -count, TrialState.CANCELLED: count})
+    return count
 
 
 def cancel_waiting_trial(

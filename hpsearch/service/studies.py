@@ -211,7 +211,7 @@ def _check_same(known: StudyRow, spec: StudySpec) -> None:
     changed = changed_keys(known.spec, spec)
     raise StudyExists(
         f"study {spec.name!r} exists with another spec; changed: {', '.join(changed)}",
-        hint="give this one another name (--name), or delete the old one",
+        hint=f"keep both with --name, or start afresh with --replace (or `hpsearch study delete {spec.name}`)",
         problems=[Problem("/" + name.replace(".", "/"), f"{name} differs") for name in changed],
     )
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from hpsearch import curves as features
-from hpsearch.errors import IllegalMove, InvalidInput, unknown
+from hpsearch.errors import Conflict, IllegalMove, InvalidInput, unknown
 from hpsearch.records import (
     TRIAL_MOVES,
     Points,
@@ -115,6 +115,11 @@ def retry(db: Database, trial_id: TrialId, *, now: datetime) -> Trial:
         check_move(
             f"trial {trial.number} of {study.study.name!r}", TRIAL_MOVES, trial.state, TrialState.WAITING
         )
+        if study.state in (StudyState.STOPPING, StudyState.STOPPED):
+            raise Conflict(
+                f"study {study.study.name!r} is {study.state}, and its other trials would be given up",
+                hint=f"resume it first: hpsearch study resume {study.study.name}",
+            )
         if study.state not in (StudyState.RUNNING, StudyState.PAUSED):
             moves.move_study(tx, study, StudyState.RUNNING, now=now)
             moves.reopen_last_stage(tx, study, has_trials=True, now=now)

@@ -17,7 +17,7 @@ from hpsearch.records import (
     TrialState,
     WorkerId,
 )
-from hpsearch.spec import StudySpec
+from hpsearch.spec import TASK_FILES, FileTask, StudySpec
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import runs, studies
 
@@ -72,7 +72,7 @@ def insert_study(tx: Transaction, spec: StudySpec, *, now: datetime) -> StudyId:
         "spec": spec.model_dump(mode="json"),
         "priority": spec.resources.priority,
         "gpus": spec.resources.gpus,
-        "labels": list(spec.resources.labels),
+        "labels": [*spec.resources.labels, *([TASK_FILES] if isinstance(spec.task, FileTask) else [])],
         "planned_trials": 0,
         "started_trials": 0,
         "pace": {},

@@ -166,12 +166,13 @@ def cancel(
 
 
 def cancel_waiting(
-    tx: Transaction, study_id: StudyId, message: str, *, resumable: bool, now: datetime
+    tx: Transaction, study_id: StudyId, message: str, *, resumable: bool, unstarted: bool, now: datetime
 ) -> int:
-    """Every waiting trial of the study; returns how many."""
+    """Every waiting trial of the study, or those alone that have never run; returns how many."""
+    waiting = (trials.c.study_id == study_id) & (trials.c.state == TrialState.WAITING)
     return tx.execute(
         update(trials)
-        .where(trials.c.study_id == study_id, trials.c.state == TrialState.WAITING)
+        .where(waiting & (trials.c.epoch == 0) if unstarted else waiting)
         .values(state=TrialState.CANCELLED, message=message, resumable=resumable, finished_at=now)
     ).rowcount
 

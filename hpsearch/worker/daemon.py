@@ -16,6 +16,7 @@ import hpsearch
 from hpsearch.client import Client
 from hpsearch.errors import HpsearchError, ServerUnreachable, Unavailable
 from hpsearch.records import Worker
+from hpsearch.spec import TASK_FILES
 from hpsearch.wire import RegisterWorker
 from hpsearch.worker.backoff import Backoff
 from hpsearch.worker.crew import Crew
@@ -99,7 +100,7 @@ class Daemon:
             host=socket.gethostname()[:255],
             version=hpsearch.__version__,
             slots=tuple(place.slot for place in places),
-            labels=self._settings.labels,
+            labels=(*self._settings.labels, *([TASK_FILES] if self._settings.tasks_dir is not None else [])),
         )
         backoff = Backoff(self._rng)
         give_up_at = time.monotonic() + self._settings.limits.patience

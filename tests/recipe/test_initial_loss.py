@@ -86,3 +86,9 @@ def test_a_loss_of_unknown_floor_is_not_held_against_it() -> None:
 
 def test_ratio_is_the_median_over_initializations() -> None:
     assert ratio(check(initial_losses=[1.0, 2.0, 3.0, 50.0, 60.0], expected_loss=2.0)) == 1.5
+
+
+def test_absolute_error_on_one_hot_targets_warns_and_does_not_fail() -> None:
+    state, verdict = judge(check(initial_losses=[0.308] * 5, expected_loss=0.1))
+    assert state is StageState.WARNED
+    assert verdict.code is VerdictCode.BAD_INIT

@@ -241,3 +241,44 @@ def test_random_search_draws_as_many_points_in_the_same_box() -> None:
 def test_rounds_stop_when_they_should(carry: Carry, reason: str | None) -> None:
     answer = stop_reason(spec(recipe={"rounds": 5}), carry)
     assert (answer is None) if reason is None else (answer is not None and reason in answer)
+
+
+def test_a_winner_that_still_improves_keeps_its_learning_rate_in_final() -> None:
+    law = quadratic()
+
+    def still_falling(plan: TrialPlan) -> Outcome:
+        outcome = law(plan)
+        if "gap" not in outcome.measurements:
+            return outcome
+        slow = {"train_objective_end": 0.9, "gap": 0.0, "train_slope": -0.05, "val_slope": -0.05, "best_position": 1.0, "val_gain_se": 3.0}  # fmt: skip
+        return outcome.model_copy(update={"measurements": {**outcome.measurements, **slow}})
+
+    world = World(spec(recipe={"rounds": 2}), still_falling).play()
+    final = world.trials_of(world.stage("final"))
+    assert {trial.params.get("schedule") for trial in final} == {None}
+
+
+def test_the_most_promising_of_the_whole_ladder_gets_a_thousand_steps_before_the_gate_fails() -> None:
+    law = quadratic()
+
+    def slow(plan: TrialPlan) -> Outcome:
+        outcome = law(plan)
+        if plan.program.subset_batches is None:
+            return outcome
+        assert plan.budget is not None
+        best = plan.params["learning_rate"] == 1.0
+        measured = {
+            "loss_first": 2.5,
+            "loss_best": 0.1 if best else 0.5,
+            "loss_end": 0.1 if best else 0.5,
+            "conflicts": 0.0,
+        }
+        if best and plan.budget.steps == 1000:
+            measured["fit_at"] = 864.0
+        return outcome.model_copy(
+            update={"measurements": measured, "metrics": {"train_accuracy": 0.99}, "steps": plan.budget.steps}
+        )
+
+    world = World(spec(), slow).play()
+    assert world.stage("overfit", 0).state is StageState.PASSED
+    assert "after 864 steps" in world.stage("overfit", 0).verdict.text  # type: ignore[union-attr]

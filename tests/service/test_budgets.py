@@ -1,0 +1,73 @@
+"""A spent budget starts nothing new, and takes nothing from a trial that was started."""
+
+from typing import Any
+
+import pytest
+
+from hpsearch.errors import Conflict
+from hpsearch.records import FailureReason, Outcome, StudyState, TrialState
+from hpsearch.service import studies, trials
+
+RELEASED = Outcome(state="released", message="the worker drains")
+
+
+def random_spec(make: Any, **changes: Any) -> Any:
+    return make.grid("random", method="random", grid={}, budget={"trials": 2}, **changes)
+
+
+def test_a_released_trial_runs_again_although_the_budget_is_spent(fleet: Any, make: Any) -> None:
+    fleet.study(random_spec(make))
+    worker = fleet.worker()
+    first, second = fleet.one(worker), fleet.one(worker)
+    fleet.report(worker.id, first.run_id, make.done())
+    fleet.report(worker.id, second.run_id, RELEASED)
+    again = fleet.one(worker)
+    assert again.trial_id == second.trial_id
+    fleet.report(worker.id, again.run_id, make.done())
+    study = studies.get(fleet.db, "random")
+    assert (study.state, study.trial_counts[TrialState.COMPLETED]) == (StudyState.COMPLETED, 2)
+
+
+def test_the_last_released_trial_of_a_grid_runs_again_before_the_study_stops(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid(budget={"trials": 3}))
+    worker = fleet.worker()
+    leases = [fleet.one(worker) for _ in range(3)]
+    for lease in leases:
+        fleet.report(worker.id, lease.run_id, RELEASED)
+    assert studies.get(fleet.db, "grid").state is StudyState.RUNNING
+    for _ in range(3):
+        fleet.report(worker.id, fleet.one(worker).run_id, make.done())
+    study = studies.get(fleet.db, "grid")
+    assert study.state is StudyState.STOPPED
+    assert "budget of 3 trials" in study.reason
+    assert study.trial_counts[TrialState.COMPLETED] == 3
+    assert study.trial_counts[TrialState.CANCELLED] == 9
+
+
+def test_failed_trials_of_a_random_study_can_be_retried(fleet: Any, make: Any) -> None:
+    fleet.study(random_spec(make))
+    worker = fleet.worker()
+    fleet.train_all(worker, lambda _: make.failed(FailureReason.ERROR))
+    assert studies.get(fleet.db, "random").state is StudyState.FAILED
+    studies.retry(fleet.db, "random", now=fleet.clock.now)
+    assert len(fleet.train_all(worker, lambda _: make.done())) == 2
+    assert studies.get(fleet.db, "random").state is StudyState.COMPLETED
+
+
+def test_a_trial_of_a_stopped_study_is_not_retried_at_the_cost_of_the_others(fleet: Any, make: Any) -> None:
+    fleet.study(make.small(points=3))
+    worker = fleet.worker()
+    lease = fleet.one(worker)
+    studies.stop(fleet.db, "small", now=fleet.clock.now)
+    fleet.report(worker.id, lease.run_id, make.failed(FailureReason.ERROR))
+    with pytest.raises(Conflict, match="would be given up"):
+        trials.retry(fleet.db, lease.trial_id, now=fleet.clock.now)
+    studies.resume(fleet.db, "small", now=fleet.clock.now)
+    assert len(fleet.train_all(worker, lambda _: make.done())) == 2
+
+
+def test_a_task_file_waits_for_a_worker_that_was_started_with_task_files(fleet: Any, make: Any) -> None:
+    task = {"kind": "file", "file": "task.py", "class_name": "Mine", "sha256": "a" * 64}
+    fleet.study(make.small(task=task))
+    assert fleet.lease(fleet.worker("plain")) == ()
+    assert fleet.lease(fleet.worker("with-tasks", labels=("task-files",)))
