@@ -40,7 +40,7 @@ def tell(handle: "StudyHandle", study: Study, home: Home, *, json: bool) -> None
     else:
         answer(study, best)
         show.output().print(Text(f"report: {path}"), soft_wrap=True)
-    raise_unless_completed(study, stages)
+    raise_unless_completed(study, stages, answered=bool(best))
 
 
 def card(stage: Stage) -> dict[str, Any]:
@@ -98,13 +98,13 @@ def answer(study: Study, best: list[Best]) -> None:
         )
 
 
-def raise_unless_completed(study: Study, stages: list[Stage]) -> None:
+def raise_unless_completed(study: Study, stages: list[Stage], *, answered: bool) -> None:
     """Raises GateFailed with the verdict and its remedy, or HpsearchError with the reason."""
     if study.state is StudyState.COMPLETED:
         return
     if study.state is StudyState.STOPPED:
         show.note(f"{study.name} was stopped: {study.reason or 'by a user'}")
-        if study.best_value is None:
+        if not answered:
             raise HpsearchError(f"{study.name} was stopped before it had an answer: {study.reason}")
         return
     if study.state is StudyState.CANCELLED:

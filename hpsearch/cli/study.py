@@ -102,8 +102,9 @@ def watch(
                 show.line(event)
             return
         record = follow(handle, show.errors())
-        answer(record, handle.best(1))
-        raise_unless_completed(record, handle.stages())
+        best = handle.best(1)
+        answer(record, best)
+        raise_unless_completed(record, handle.stages(), answered=bool(best))
 
 
 @app.command("best")

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from hpsearch.errors import Unavailable
 from hpsearch.recipe import plan as recipe
+from hpsearch.recipe import ranking
 from hpsearch.records import (
     StageId,
     StageKind,
@@ -109,6 +110,9 @@ def _advance_recipe(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: d
             if _plan(tx, study, running, decision.trials, now=now):
                 return
         if decision.finish is not None:
+            # The winner of many single runs is lucky: the study's value is its answer's, on fresh seeds.
+            for answer in ranking.best(spec, known, finished, 1):
+                studies.change(tx, study.id, best_value=answer.value)
             moves.move_study(tx, study, decision.finish.state, reason=decision.finish.reason, now=now)
             return
         if decision.close is None and decision.open is None:

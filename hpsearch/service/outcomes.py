@@ -77,8 +77,10 @@ def _summary(
     seconds = outcome.measurements.get("seconds")
     if isinstance(seconds, int | float):
         changed["pace"] = pace_after(study.pace, trial.program, trial.budget, float(seconds))
-    # A value on a subset of the data compares with no other.
+    # A value on a subset of the data, or after the hundred steps of a learning rate's trial, compares with none.
     whole = trial.program.kind == "train" and trial.program.subset_batches is None
+    if spec.method == "recipe":
+        whole = whole and trial.budget is not None and trial.budget.epochs is not None
     if state is TrialState.COMPLETED and outcome.value is not None and whole:
         best, sign = study.study.best_value, spec.objective.sign
         if best is None or sign * outcome.value > sign * best:

@@ -46,6 +46,7 @@ def test_the_printed_best_reaches_96_percent_on_fresh_seeds(first: Answer) -> No
     best = first.document["best"]
     assert best["value"] >= 0.96
     assert best["replicates"] == 3
+    assert first.document["study"]["best_value"] == best["value"]
     assert best["standard_error"] is not None
     assert {"learning_rate", "weight_decay"} <= set(best["params"])
     assert "ties" in best
