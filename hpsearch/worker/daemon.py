@@ -29,7 +29,7 @@ from hpsearch.worker.workplace import Workplace, take_workplace
 
 _LAST_WORDS_SECONDS = 3.0  # for the reports of what was killed at the drain's deadline
 _ANSWER_SECONDS = 10.0
-_LOOK_SECONDS = 0.1  # while draining, between looks for another order
+_LOOK_SECONDS = 0.1  # between looks for an order
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Daemon:
     def _work(self, crew: Crew) -> None:
         crew.start()
         try:
-            order: Order | Fail | None = self._orders.get()
+            order: Order | Fail | None = self._first_order()
             if order is Order.FINISH:
                 log.info("the server drains this worker: it ends when what it trains has ended")
                 crew.take_nothing_new()
@@ -130,6 +130,14 @@ class Daemon:
                 self._hand_back(crew)
         finally:
             crew.close()
+
+    def _first_order(self) -> Order | Fail:
+        """Looks up now and then: a signal that the system hands to another thread does not wake this one."""
+        while True:
+            try:
+                return self._orders.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                continue
 
     def _hand_back(self, crew: Crew) -> None:
         log.info("draining: what is trained ends with a checkpoint and goes back to the server")
