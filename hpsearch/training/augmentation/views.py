@@ -30,8 +30,9 @@ class Views:
         for scale in self.scales:
             size = [max(round(scale * side), side + 1) for side in (height, width)]
             enlarged = functional.interpolate(images_BCHW, size, mode="bilinear", align_corners=False)
-            for crop in five_crops(enlarged, height, width):
-                yield from self._with_flip(crop)
+            # Mirrored before it is cropped, as torchvision's ten_crop: the centre may be off by half a pixel.
+            for image in self._with_flip(enlarged):
+                yield from five_crops(image, height, width)
 
     def _with_flip(self, images_BCHW: Tensor) -> Iterator[Tensor]:
         yield images_BCHW
