@@ -22,7 +22,7 @@ from hpsearch.vocabulary import IMAGE_KNOBS, is_on, size_problem
 
 Step = Callable[[Tensor, Generator], Tensor]
 TOLERANCE = 1e-3  # of pixels in [0, 1] after preprocessing was undone in float32
-COLORS = ("color_jitter", "randaugment_n")  # whose arithmetic ends at 0 and 1
+COLORS = ("color_jitter", "pca_color", "randaugment_n")  # whose arithmetic is made for [0, 1]
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def check_images(params: Params, pixels: Tensor) -> None:
 
 
 def _check_colors(name: str, pixels: Tensor) -> None:
-    if pixels.shape[1] not in (1, 3):
+    if name != "pca_color" and pixels.shape[1] not in (1, 3):
         raise TrialError(f"{name} needs grey or RGB images, not {pixels.shape[1]} channels")
     low, high = float(pixels.min()), float(pixels.max())
     if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):

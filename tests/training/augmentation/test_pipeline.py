@@ -104,6 +104,7 @@ def test_cutout_leaves_the_mean_behind() -> None:
         ({"color_jitter": 0.5}, torch.rand(4, 2, 8, 8), "grey or RGB"),
         ({"randaugment_n": 1}, torch.rand(4, 3, 8, 8) * 255, r"pixels in \[0, 1\]"),
         ({"color_jitter": 0.5}, torch.rand(4, 3, 8, 8) - 0.5, r"pixels in \[0, 1\]"),
+        ({"pca_color": 0.1}, torch.rand(4, 5, 8, 8) * 255, r"pixels in \[0, 1\]"),
         ({"crop_padding": 8}, torch.rand(4, 3, 8, 9), "less than the 8 pixels"),
         ({"cutout": 16}, torch.rand(4, 3, 8, 9), "erase whole images"),
     ],
