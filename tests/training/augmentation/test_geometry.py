@@ -116,3 +116,23 @@ def test_resized_crops_span_the_areas_asked_for() -> None:
     width, height = (area * ratio).sqrt(), (area / ratio).sqrt()
     expected = float(width[(width <= 1) & (height <= 1)].mean()) * size
     assert float(widths.mean()) == pytest.approx(expected, abs=0.6)
+
+
+def test_scales_and_their_places_are_uniform_and_independent() -> None:
+    """A ramp's first and last values tell the enlargement and the place of the crop."""
+    size, count = 64, 4_000
+    line = torch.arange(float(size))
+    ramps = torch.stack([line[:, None].expand(size, size), line.expand(size, size)]).expand(count, -1, -1, -1)
+    changed = ScaleJitter(1.0)(ramps, generator())
+    ends = torch.stack([changed[:, 0, [0, -1], 0], changed[:, 1, 0, [0, -1]]])  # rows, columns
+    spans = ends[..., 1] - ends[..., 0]
+    factors = (size - 1) / spans
+    torch.testing.assert_close(factors[0], factors[1], atol=0.05, rtol=0)  # half a pixel at a border
+    assert float(factors.mean()) == pytest.approx(1.5, abs=0.02)
+    assert float(factors.std()) == pytest.approx(1 / 12**0.5, abs=0.02)
+    far = factors[0] > 1.3
+    places = (ends[..., 0] / (size - 1 - spans))[:, far]
+    for place in places:
+        assert float(place.mean()) == pytest.approx(0.5, abs=0.03)
+        assert float(place.std()) == pytest.approx(1 / 12**0.5, abs=0.03)
+    assert abs(float(torch.corrcoef(places)[0, 1])) < 0.1
