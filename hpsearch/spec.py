@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from hpsearch.augmentation_rules import contradictions, image_shape
 from hpsearch.errors import InvalidInput, Problem, nearest, unknown
 from hpsearch.records import Record, digest_of
-from hpsearch.space import Axis, Params, grid_size
+from hpsearch.space import Axis, Params, ParamValue, grid_size
 from hpsearch.vocabulary import (
     DATASETS,
+    HYPERPARAMETERS,
     METHODS,
     METRICS,
     MODELS,
@@ -186,9 +188,12 @@ class StudySpec(Record):
         return digest_of(self.model_dump(mode="json", exclude={"description"}))
 
     def _problems(self) -> Iterator[Problem]:
-        yield from self._problems_with_names()
+        names = list(self._problems_with_names())
+        yield from names
         yield from self._problems_with_method()
         yield from self._problems_with_objective()
+        if not names:
+            yield from self._problems_with_augmentation()
 
     def _problems_with_names(self) -> Iterator[Problem]:
         knobs = self.knobs
@@ -256,6 +261,25 @@ class StudySpec(Record):
         known = objective_metrics(self.task)
         if known is not None and self.objective.metric not in known:
             yield Problem("/objective/metric", unknown("metric", self.objective.metric, known))
+
+    def _problems_with_augmentation(self) -> Iterator[Problem]:
+        task = self.task
+        shape = image_shape(task.dataset, task.model) if isinstance(task, NamedTask) else None
+        asked = frozenset(self.fixed) | frozenset(self.space)
+        for name, detail in contradictions(self._possible_values(), asked, shape, task.metric):
+            yield Problem(f"/space/{name}" if name in self.space else f"/fixed/{name}", detail)
+
+    def _possible_values(self) -> dict[str, tuple[ParamValue, ...]]:
+        """Of each hyperparameter what trials may set: its axis's choices or ends, else its fixed value. One that
+        the task declares itself is not the one of this name in the vocabulary, which then stays at its default.
+        """
+        values: dict[str, tuple[ParamValue, ...]] = {k: (v,) for k, v in self.hyperparameters().items()}
+        for name, axis in self.space.items():
+            listed: tuple[ParamValue, ...] = axis.choices if axis.choices is not None else axis.bounds
+            # The recipe leaves an axis at its fixed value until a remedy moves it.
+            values[name] = (*listed, *values[name]) if self.method == "recipe" else listed
+        own = self.task.knobs if isinstance(self.task, FileTask) else {}
+        return values | {name: (HYPERPARAMETERS[name].default,) for name in own if name in HYPERPARAMETERS}
 
 
 class SpecProblems(ValueError):

@@ -41,6 +41,7 @@ TORCHVISION_MODELS = (
 )  # fmt: skip
 MODELS = NAMED_MODELS + TORCHVISION_MODELS
 OPTUNA_SAMPLERS = ("tpe", "qmc", "gp", "cmaes")
+TEST_TIMES = ("none", "flip", "five_crop", "ten_crop")
 METHODS = ("recipe", "grid", "random")
 
 
@@ -147,7 +148,46 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "hidden_units": _range(128, 1, 65_536, "width of an mlp's hidden layers", log=True, type="int"),
     "hidden_layers": _range(1, 0, 100, "depth of an mlp", type="int"),
     "channels": _range(16, 1, 4_096, "channels of a cnn's first layer", log=True, type="int"),
+    # Augmentation of training images, drawn for each sample; 0: off (training/augmentation).
+    "flip": _range(0.0, 0.0, 1.0, "probability that an image is mirrored"),
+    "crop_padding": _range(0, 0, 512, "black pixels around an image before a random crop", type="int"),
+    "resized_crop": _range(0.0, 0.0, 1.0, "smallest area of a random crop that is enlarged; 0: none"),
+    "scale_jitter": _range(0.0, 0.0, 4.0, "images enlarged 1 to 1 + this, then cropped at random"),
+    "color_jitter": _range(0.0, 0.0, 10.0, "strength of random brightness, contrast and saturation"),
+    "pca_color": _range(0.0, 0.0, 10.0, "strength of AlexNet's colour offset; its own is 0.1"),
+    "randaugment_n": _range(0, 0, 20, "RandAugment's operations per image; 0: none", type="int"),
+    "randaugment_m": _range(9, 0, 30, "RandAugment's magnitude", type="int"),
+    "cutout": _range(0, 0, 1_024, "side in pixels of a square that is erased; 0: none", type="int"),
+    "random_erasing": _range(0.0, 0.0, 1.0, "probability that a random box is erased"),
+    "mixup": _range(0.0, 0.0, 100.0, "alpha of mixup's Beta distribution; 0: off"),
+    "cutmix": _range(0.0, 0.0, 100.0, "alpha of CutMix's Beta distribution; 0: off"),
+    "test_time": _choice("none", TEST_TIMES, "views averaged in validation and test"),
+    "test_scale": _range(256 / 224, 1.01, 4.0, "enlargement before the crops of test_time"),
+    "test_scales": _range(1, 1, 10, "how many enlargements up to test_scale are averaged", type="int"),
 }
+# What changes training batches; 0 is off for each.
+AUGMENTATIONS = (
+    "flip", "crop_padding", "resized_crop", "scale_jitter", "color_jitter", "pca_color", "randaugment_n",
+    "cutout", "random_erasing", "mixup", "cutmix",
+)  # fmt: skip
+MIXING_KNOBS = ("mixup", "cutmix")
+IMAGE_KNOBS = (*(name for name in AUGMENTATIONS if name != "mixup"), "test_time")  # need images
+REGRESSION_LOSSES = ("mse", "mae")
+
+
+def is_on(values: Mapping[str, ParamValue], name: str) -> bool:
+    """Whether an augmentation is asked for."""
+    return values[name] not in (0, "none")
+
+
+def size_problem(name: str, value: ParamValue, shape: tuple[int, ...]) -> str | None:
+    """What is wrong with a hyperparameter in pixels for images of this shape, channels first."""
+    side = min(shape[1:], default=0)
+    if name == "crop_padding" and float(value) >= side > 0:
+        return f"crop_padding = {value} must be less than the {side} pixels of an image's side"
+    if name == "cutout" and float(value) >= 2 * side > 0:
+        return f"cutout = {value} would erase whole images of {side} pixels; use less than {2 * side}"
+    return None
 
 
 # A user's own task brings its data and weights as they should be: nothing is changed unless it is asked for.

@@ -78,7 +78,7 @@ def _tested(trainer: Trainer) -> dict[str, Number]:
         return {}
     trainer.model.load_state_dict(trainer.selection.best.weights)
     found = evaluate(
-        trainer.model,
+        prepared.predictor(trainer.model),
         prepared.test,
         torch.arange(prepared.test.count),
         prepared.evaluation_loss,

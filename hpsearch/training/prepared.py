@@ -8,17 +8,23 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from hpsearch.errors import TrialError
 from hpsearch.records import Program
 from hpsearch.space import Params
+from hpsearch.training.augmentation.mixing import CutMix, MixedLoss, Mixing, Mixup, Targets
+from hpsearch.training.augmentation.pipeline import Augmentation, build_augmentation
+from hpsearch.training.augmentation.views import AveragedModel, Views, scales_up_to
 from hpsearch.training.batches import Batch, DatasetSamples, Samples, TensorSamples, samples_of
 from hpsearch.training.initialization import initialize
 from hpsearch.training.losses import Loss
 from hpsearch.training.metrics import Metric, own_metric
-from hpsearch.training.preprocessing import fit_preprocessing
+from hpsearch.training.preprocessing import Preprocessing, fit_preprocessing
 from hpsearch.training.seeds import Seeds, seed_globals
 from hpsearch.training.splits import stratified
 from hpsearch.training.task import Task
+from hpsearch.vocabulary import HYPERPARAMETERS, IMAGE_KNOBS, MIXING_KNOBS, REGRESSION_LOSSES, is_on
 
+TrainingBatch = tuple[Tensor, Targets]
 TRAIN_EVALUATION = 10_000  # training samples that train_<metric> is measured on, at most
 STATISTICS = 2_048  # samples of a Dataset that preprocessing and label counts are taken from
 
@@ -35,9 +41,12 @@ class Prepared:
     validation: Samples
     test: Samples | None
     batch_size: int
-    loss: Loss
+    loss: MixedLoss
     evaluation_loss: Loss
     metric: Metric
+    augmentation: Augmentation | None = None
+    mixing: Mixing | None = None
+    views: Views | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -55,12 +64,23 @@ class Prepared:
         initialize(model, self.params)
         return model.to(self.device)
 
-    def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
+    def predictor(self, model: nn.Module) -> nn.Module:
+        """What is validated and tested: the model, its outputs averaged over the views of `test_time`.
+
+        Of logits that cross-entropy trains, probabilities are averaged (Krizhevsky et al. 2012), else outputs.
+        """
+        if self.views is None:
+            return model
+        own_loss = type(self.task).loss is not Task.loss
+        logits = self.params["loss"] == "cross_entropy" and not own_loss
+        return AveragedModel(model, self.views, probabilities=logits)
+
+    def epoch(self, number: int, first: int = 0) -> Iterator[TrainingBatch]:
         """The minibatches of epoch `number` from the `first`-th on; a partial last batch is dropped."""
         size = self.batch_size
         order = self.order(number)[first * size : self.steps_per_epoch * size]
         batches = self.train.batches(order, size)
-        if not self.task.augments:
+        if not self.task.augments and self.augmentation is None and self.mixing is None:
             return batches
         return self._augmented(batches, number * self.steps_per_epoch + first)
 
@@ -70,9 +90,15 @@ class Prepared:
             return torch.arange(self.train.count)
         return torch.randperm(self.train.count, generator=self.seeds.generator(f"order/{epoch}"))
 
-    def _augmented(self, batches: Iterator[Batch], step: int) -> Iterator[Batch]:
+    def _augmented(self, batches: Iterator[Batch], step: int) -> Iterator[TrainingBatch]:
+        """Named augmentations, then the task's own, then mixing: all of a step from one generator."""
         for number, (inputs, targets) in enumerate(batches, start=step):
-            yield self.task.augment(inputs, self.seeds.generator(f"augment/{number}")), targets
+            generator = self.seeds.generator(f"augment/{number}")
+            if self.augmentation is not None:
+                inputs = self.augmentation(inputs, generator)  # noqa: PLW2901
+            if self.task.augments:
+                inputs = self.task.augment(inputs, generator)  # noqa: PLW2901
+            yield (inputs, targets) if self.mixing is None else self.mixing(inputs, targets, generator)
 
     @cached_property
     def evaluation_indices(self) -> Tensor:
@@ -112,10 +138,13 @@ def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: 
     train = samples_of(data.train, "training", device)
     validation = samples_of(data.validation, "validation", device)
     test = None if data.test is None else samples_of(data.test, "test", device)
-    train, validation, test = _preprocessed(str(params["preprocessing"]), seeds, train, validation, test)
+    preprocessing = _preprocessing(str(params["preprocessing"]), seeds, train)
+    train, validation, test = _preprocessed(preprocessing, train, validation, test)
     batch_size = min(int(params["batch_size"]), train.count)
     if program.subset_batches is not None:
         train = _subset(train, program.subset_batches * batch_size, seeds)
+    metric = own_metric(task)
+    named = _named(params, task)
     return Prepared(
         task=task,
         params=params,
@@ -125,9 +154,12 @@ def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: 
         validation=validation,
         test=test,
         batch_size=batch_size,
-        loss=_on(task.loss(params), device),
+        loss=MixedLoss(_on(task.loss(params), device)),
         evaluation_loss=_on(task.loss({**params, "label_smoothing": 0.0}), device),
-        metric=own_metric(task),
+        metric=metric,
+        augmentation=_augmentation(named, train, preprocessing, seeds),
+        mixing=_mixing(named, train, metric, seeds),
+        views=_views(named),
     )
 
 
@@ -135,17 +167,19 @@ def _on(loss: Loss, device: str) -> Loss:
     return loss.to(device) if isinstance(loss, nn.Module) else loss
 
 
-def _preprocessed(
-    name: str, seeds: Seeds, train: Samples, validation: Samples, test: Samples | None
-) -> tuple[Samples, Samples, Samples | None]:
-    """All splits, scaled by statistics of the training split."""
+def _preprocessing(name: str, seeds: Seeds, train: Samples) -> Preprocessing | None:
+    """By statistics of the training split."""
     if name == "none":
-        return train, validation, test
+        return None
     if isinstance(train, TensorSamples):
-        inputs = train.inputs
-    else:
-        inputs, _ = train.take(_some(train, STATISTICS, seeds, "statistics"))
-    preprocessing = fit_preprocessing(name, inputs)
+        return fit_preprocessing(name, train.inputs)
+    return fit_preprocessing(name, train.take(_some(train, STATISTICS, seeds, "statistics"))[0])
+
+
+def _preprocessed(
+    preprocessing: Preprocessing | None, train: Samples, validation: Samples, test: Samples | None
+) -> tuple[Samples, Samples, Samples | None]:
+    """All splits, scaled by the same numbers."""
     if preprocessing is None:
         return train, validation, test
 
@@ -156,6 +190,48 @@ def _preprocessed(
         return DatasetSamples(samples.dataset, samples.device, preprocessing)
 
     return scaled(train), scaled(validation), None if test is None else scaled(test)
+
+
+def _named(params: Params, task: Task) -> Params:
+    """The vocabulary's hyperparameters: one that the task declares itself is the task's own business."""
+    own = (name for name in task.knobs if name in HYPERPARAMETERS)
+    return {**params, **{name: HYPERPARAMETERS[name].default for name in own}}
+
+
+def _augmentation(
+    params: Params, train: Samples, preprocessing: Preprocessing | None, seeds: Seeds
+) -> Augmentation | None:
+    if not any(is_on(params, name) for name in IMAGE_KNOBS):
+        return None
+    some_inputs, _ = train.take(_some(train, STATISTICS, seeds, "statistics"))
+    return build_augmentation(params, some_inputs, preprocessing)
+
+
+def _mixing(params: Params, train: Samples, metric: Metric, seeds: Seeds) -> Mixing | None:
+    """Raises TrialError where both are asked for, or labels are no classes."""
+    wanted = [name for name in MIXING_KNOBS if is_on(params, name)]
+    if not wanted:
+        return None
+    if len(wanted) > 1:
+        raise TrialError("mixup and cutmix can't both be on; remove one")
+    inputs, targets = train.take(_some(train, STATISTICS, seeds, "statistics"))
+    is_label = not targets.is_floating_point() or bool(((targets == 0) | (targets == 1)).all())
+    if not (is_label or metric.name.endswith("accuracy")) or params["loss"] in REGRESSION_LOSSES:
+        raise TrialError(f"{wanted[0]} mixes class labels, and this task is a regression; remove {wanted[0]}")
+    if not inputs.is_floating_point():
+        raise TrialError(f"{wanted[0]} mixes floating-point inputs, not {inputs.dtype}; remove {wanted[0]}")
+    alpha = float(params[wanted[0]])
+    return Mixup(alpha) if wanted == ["mixup"] else CutMix(alpha)
+
+
+def _views(params: Params) -> Views | None:
+    name = params["test_time"]
+    if name == "none":
+        return None
+    if name == "flip":
+        return Views(flips=True)
+    scales = scales_up_to(float(params["test_scale"]), int(params["test_scales"]))
+    return Views(flips=name == "ten_crop", scales=scales)
 
 
 def _subset(train: Samples, count: int, seeds: Seeds) -> TensorSamples:

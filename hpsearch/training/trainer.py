@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hpsearch.records import Program, Series
 from hpsearch.spec import Objective
+from hpsearch.training.augmentation.mixing import Targets
 from hpsearch.training.checkpoint import (
     Checkpoint,
     optimizer_state,
@@ -142,7 +143,7 @@ class Trainer:
                 return "released"
         return None
 
-    def _update(self, inputs: Tensor, targets: Tensor) -> None:
+    def _update(self, inputs: Tensor, targets: Targets) -> None:
         """One optimizer step."""
         if not self._schedule.constant:
             self._set_rate(self._base_rate * self._schedule.factor(self.step))
@@ -201,8 +202,9 @@ class Trainer:
     def _measured(self, indices: Tensor, *, on_train: bool) -> Evaluation:
         prepared = self.prepared
         samples = prepared.train if on_train else prepared.validation
+        model = self.model if on_train else prepared.predictor(self.model)
         return evaluate(
-            self.model, samples, indices, prepared.evaluation_loss, prepared.metric, prepared.batch_size
+            model, samples, indices, prepared.evaluation_loss, prepared.metric, prepared.batch_size
         )
 
     def _fits(self, found: Evaluation) -> bool:

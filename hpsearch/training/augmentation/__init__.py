@@ -1,0 +1,1 @@
+"""What changes a training batch, sample by sample, and what is averaged when a model is evaluated."""
