@@ -27,7 +27,7 @@ class Readings:
     _names: set[str] = field(default_factory=set)
 
     def of_json(self, line: str) -> Report | None:
-        """The report in a line that is one JSON object with at least one number; null reads as NaN."""
+        """The report in a line that is one JSON object with at least one number."""
         line = line.strip()
         if not (line.startswith("{") and line.endswith("}")) or len(line) > MAX_JSON:
             return None
@@ -59,9 +59,9 @@ class Readings:
 
 
 def number_of(value: object) -> float | None:
-    """A metric's value, or None where it is none. `"NaN"` and null are how JSON says NaN."""
-    if value is None:
-        return math.nan
+    """A metric's value, or None where it is none. `"NaN"` is how strict JSON says NaN; null says that
+    nothing was measured.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -73,7 +73,7 @@ def number_of(value: object) -> float | None:
 
 
 def _step_of(raw: object, count: int) -> int:
-    number = number_of(raw) if raw is not None else None
+    number = number_of(raw)
     if number is None or not math.isfinite(number) or not 0 <= number <= MAX_STEP:
         return count
     return int(number)

@@ -162,7 +162,7 @@ def test_a_signal_is_a_crash(bench: Bench) -> None:
     assert "SIGSEGV" in outcome.message
 
 
-@pytest.mark.parametrize("word", ["NaN", "Infinity", "null", '"NaN"'])
+@pytest.mark.parametrize("word", ["NaN", "-Infinity", '"NaN"'])
 def test_a_non_finite_objective_ends_the_trial_as_diverged(bench: Bench, word: str) -> None:
     task = bench.script(
         "import time\n"
