@@ -6,8 +6,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from hpsearch.client import Client
+    from hpsearch.reporting import report, should_stop
 
-__all__ = ["Client", "__version__", "training"]
+__all__ = ["Client", "__version__", "report", "should_stop", "training"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +19,6 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("hpsearch.client").Client
     if name == "training":
         return importlib.import_module("hpsearch.training")
+    if name in ("report", "should_stop"):
+        return getattr(importlib.import_module("hpsearch.reporting"), name)
     raise AttributeError(f"module 'hpsearch' has no attribute {name!r}")

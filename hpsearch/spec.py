@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from hpsearch import command
 from hpsearch.augmentation_rules import contradictions, image_shape
+from hpsearch.command import CommandTask
 from hpsearch.errors import InvalidInput, Problem, nearest, unknown
 from hpsearch.records import Record, digest_of
 from hpsearch.space import Axis, Params, ParamValue, grid_size
@@ -30,6 +32,8 @@ from hpsearch.vocabulary import (
 MAX_TRIALS = 1_000_000
 # A worker's label: it was started with a folder of task files. Only such a worker is given their studies.
 TASK_FILES = "task-files"
+# And for commands: it was started with --allow-commands.
+COMMANDS = "commands"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
@@ -80,7 +84,7 @@ class FileTask(Record):
         return name
 
 
-Task = Annotated[NamedTask | FileTask, Field(discriminator="kind")]
+Task = Annotated[NamedTask | FileTask | CommandTask, Field(discriminator="kind")]
 
 
 class Objective(Record):
@@ -138,7 +142,7 @@ class StudySpec(Record):
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, raw: Any) -> Any:
-        return _with_kind_of_task(_with_int_axes(raw))
+        return _with_kind_of_task(_with_command(_with_int_axes(raw)))
 
     @field_validator("name")
     @classmethod
@@ -196,6 +200,10 @@ class StudySpec(Record):
             yield from self._problems_with_augmentation()
 
     def _problems_with_names(self) -> Iterator[Problem]:
+        if isinstance(self.task, CommandTask):
+            yield from command.problems(self.task, self.space, self.fixed)
+            yield from self._problems_with_axes()
+            return
         knobs = self.knobs
         for name, value in self.fixed.items():
             try:
@@ -209,6 +217,10 @@ class StudySpec(Record):
             detail = _axis_problem(name, axis, knobs)
             if detail is not None:
                 yield Problem(f"/space/{name}", detail)
+        yield from self._problems_with_axes()
+
+    def _problems_with_axes(self) -> Iterator[Problem]:
+        for name in self.space:
             if name in self.fixed and self.method != "recipe":
                 yield Problem(f"/fixed/{name}", f"{name} stands under both space and fixed; remove one")
         for name in self.grid:
@@ -219,6 +231,12 @@ class StudySpec(Record):
                 )
 
     def _problems_with_method(self) -> Iterator[Problem]:
+        if self.method == "recipe" and isinstance(self.task, CommandTask):
+            yield Problem(
+                "/method",
+                "a command needs method grid or random: the recipe measures the model from inside, a command is closed",
+            )
+            return
         if self.method == "recipe":
             for name in ("epochs", "schedule"):
                 if name in self.space:
@@ -290,8 +308,10 @@ class SpecProblems(ValueError):
         self.problems = problems
 
 
-def objective_metrics(task: NamedTask | FileTask) -> set[str] | None:
+def objective_metrics(task: NamedTask | FileTask | CommandTask) -> set[str] | None:
     """Metrics that a task reports, or None where only its code knows."""
+    if isinstance(task, CommandTask):
+        return set(task.groups) or None
     if isinstance(task, FileTask):
         if task.metric not in METRICS:
             return None
@@ -333,11 +353,23 @@ def _with_int_axes(raw: Any) -> Any:
     return {**raw, "space": space}
 
 
+def _with_command(raw: Any) -> Any:
+    """`command:` is short for a task of that kind."""
+    if not isinstance(raw, dict) or "command" not in raw:
+        return raw
+    if "task" in raw:
+        raise SpecProblems([Problem("/command", "a study has either a task or a command; remove one")])
+    task = command.short_forms(raw["command"])
+    if isinstance(task, Problem):
+        raise SpecProblems([task])
+    return {**{key: value for key, value in raw.items() if key != "command"}, "task": task}
+
+
 def _with_kind_of_task(raw: Any) -> Any:
-    """A task says by its keys whether it is a named one or a file."""
+    """A task says by its keys whether it is a named one, a file or a command."""
     if not isinstance(raw, dict) or not isinstance(raw.get("task"), dict) or "kind" in raw["task"]:
         return raw
-    kind = "file" if "file" in raw["task"] else "named"
+    kind = "file" if "file" in raw["task"] else "command" if "argv" in raw["task"] else "named"
     return {**raw, "task": {"kind": kind, **raw["task"]}}
 
 
@@ -361,7 +393,11 @@ def describe(items: Iterable[Any], model: type[Any] | None) -> Iterator[Problem]
 def _without_tag(location: list[str]) -> list[str]:
     """pydantic puts a union's tag into the location; the document has no such level."""
     at = location.index("task") + 1 if "task" in location else len(location)
-    return location[:at] + location[at + 1 :] if location[at : at + 1] in (["named"], ["file"]) else location
+    return (
+        location[:at] + location[at + 1 :]
+        if location[at : at + 1] in (["named"], ["file"], ["command"])
+        else location
+    )
 
 
 def _sentence(item: Any, location: list[str], model: type[Any] | None) -> str:

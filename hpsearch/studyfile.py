@@ -42,6 +42,13 @@ def loads(text: str, *, folder: Path, name: str = FILE_NAME) -> StudySpec:
         return parse_spec({**raw, "task": _task(raw["task"], folder)} if "task" in raw else raw)
     except InvalidInput as error:
         problems = error.problems or (Problem("/task", error.message),)
+        if "command" in raw:  # which is where this file says its task
+            problems = tuple(
+                Problem(p.pointer.replace("/task", "/command", 1), p.detail)
+                if p.pointer.startswith("/task")
+                else p
+                for p in problems
+            )
         raise _located(problems, document, name, error.hint) from None
 
 

@@ -14,6 +14,7 @@ FOLDERS = sorted(path for path in STUDIES.iterdir() if (path / "study.yaml").exi
 def test_all_of_them_are_there() -> None:
     assert {folder.name for folder in FOLDERS} >= {
         "cifar10_resnet18", "digits_cnn", "digits_grid", "digits_mlp", "digits_random", "mnist_mlp", "my_model",
+        "any_command",
     }  # fmt: skip
 
 

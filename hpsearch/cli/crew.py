@@ -32,6 +32,7 @@ class CrewPlan:
     database_url: str | None
     server: str | None
     token: str | None
+    commands: bool = False  # whether the study is one
 
 
 class Crew:
@@ -100,6 +101,7 @@ class Crew:
         arguments = ["worker", "start", "--name", name, "--home", str(plan.home.path)]
         arguments += ["--server", plan.server] if plan.server else ["--wait", str(ADDRESS_SECONDS)]
         arguments += ["--tasks", str(plan.tasks)] if plan.tasks else []
+        arguments += ["--allow-commands"] if plan.tasks and plan.commands else []
         arguments += ["--data", str(plan.data)] if plan.data else []
         slots = plan.slots or _share_of_cores(plan.workers)
         arguments += ["--slots", str(slots)] if slots else []

@@ -20,6 +20,7 @@ class LocalWorker:
     name: str | None = None
     slots: int | None = None
     tasks: Path | None = None
+    allow_commands: bool = False
     data: Path | None = None
     labels: tuple[str, ...] = ()
     device: Device = "auto"
@@ -35,6 +36,8 @@ def run_worker(
     from hpsearch.worker import daemon
     from hpsearch.worker.settings import WorkerSettings
 
+    if options.allow_commands and options.tasks is None:
+        raise InvalidInput("--allow-commands needs --tasks DIR: commands run inside that folder only")
     chosen = settings.resolve(
         {"server": server, "token": token, "home": home, "data": options.data, "slots": options.slots}
     )
@@ -51,6 +54,7 @@ def run_worker(
             home=place.path,
             data_dir=data.absolute(),
             tasks_dir=_folder(options.tasks),
+            allow_commands=options.allow_commands,
             name=options.name,
             labels=options.labels,
             device=options.device,

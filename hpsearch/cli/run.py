@@ -40,7 +40,7 @@ def run(
     from hpsearch.cli.interruption import Interruption
 
     spec = renamed(studyfile.load(study), name)
-    plan = _plan(study, home, workers, slots, data, database_url, server, token)
+    plan = _plan(study, spec, home, workers, slots, data, database_url, server, token)
     plan.home.create()
     interruption = Interruption()
     interruption.listen()
@@ -75,6 +75,7 @@ def renamed(spec: "StudySpec", name: str | None) -> "StudySpec":
 
 def _plan(
     study: Path,
+    spec: "StudySpec",
     home: Path | None,
     workers: int | None,
     slots: int | None,
@@ -103,6 +104,7 @@ def _plan(
         database_url=chosen["database_url"].text,
         server=url,
         token=chosen["token"].text,
+        commands=spec.task.kind == "command",
     )
 
 
@@ -150,6 +152,8 @@ def why_idle(client: "Client", spec: "StudySpec") -> str:
     gpus = [slot for worker in workers for slot in worker.slots if slot.device == "cuda"]
     if spec.resources.gpus and not gpus:
         return f"trials wait: the study asks for {spec.resources.gpus} GPU (`resources`), no worker has one"
+    if spec.task.kind == "command":
+        return "trials wait: a command needs a worker started with --tasks FOLDER --allow-commands"
     if isinstance(spec.task, FileTask):
         return "trials wait: a study with its own task file needs a worker started with --tasks FOLDER"
     if spec.resources.labels:

@@ -21,6 +21,9 @@ def start(
     tasks: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Run task files of this folder, and of no other.")
     ] = None,
+    allow_commands: Annotated[
+        bool, typer.Option("--allow-commands", help="Run the commands that studies name, inside --tasks.")
+    ] = False,
     data: Data = None,
     label: Annotated[
         list[str] | None, typer.Option(help="What this node has, for studies that need it; may be repeated.")
@@ -43,6 +46,7 @@ def start(
         name=name,
         slots=slots,
         tasks=tasks,
+        allow_commands=allow_commands,
         data=data,
         labels=tuple(label or ()),
         device=device,

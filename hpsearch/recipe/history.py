@@ -8,7 +8,7 @@ from functools import cached_property
 from hpsearch.recipe.carry import Carry, latest_carry
 from hpsearch.records import Budget, Program, Stage, StageKind, Trial, TrialId, TrialPlan, TrialState
 from hpsearch.space import Params, ParamValue, canonical
-from hpsearch.spec import FileTask, StudySpec
+from hpsearch.spec import FileTask, NamedTask, StudySpec
 from hpsearch.vocabulary import AUGMENTATIONS, check_value
 
 # Switched off where a step says "regularization off" (steps 1 and 2).
@@ -105,7 +105,7 @@ class History:
         if isinstance(task, FileTask):
             # What a user's module does with a model knob is unknown unless it declares it.
             return name in task.knobs or name not in {*MODEL_KNOBS, "activation", "initialization"}
-        return name not in MODEL_KNOBS or task.model in MODEL_KNOBS[name]
+        return name not in MODEL_KNOBS or (isinstance(task, NamedTask) and task.model in MODEL_KNOBS[name])
 
     def bounds(self, name: str) -> tuple[float, float]:
         """Hard limits of a numeric knob: its axis (hull of numeric choices), its fixed value, its range."""

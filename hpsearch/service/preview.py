@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable
 
+from hpsearch.command import CommandTask
 from hpsearch.recipe import find_lr, overfit
 from hpsearch.recipe.coarse import EXTENSIONS as COARSE_EXTENSIONS
 from hpsearch.recipe.history import History
@@ -27,10 +28,11 @@ def preview(spec: StudySpec) -> Preview:
     shown = tuple(itertools.islice(points, SHOWN))
     count = len(shown) if len(shown) < SHOWN else spec.points()
     trials = count * spec.replicates
-    epochs, steps, exact = _cost(spec, count)
+    closed = isinstance(spec.task, CommandTask)  # what a command's trial costs is not known
+    epochs, steps, exact = (0.0, None, True) if closed else _cost(spec, count)
     text = f"{trials:,} trials: {count:,} points"
     text += f" × {spec.replicates} replicates" if spec.replicates > 1 else ""
-    text += f", {'' if exact else 'about '}{epochs:,.6g} epochs in all"
+    text += "" if closed else f", {'' if exact else 'about '}{epochs:,.6g} epochs in all"
     if spec.method == "grid" and spec.budget.trials is not None and spec.budget.trials < trials:
         text += f"; the budget ends it after {spec.budget.trials:,} trials"
     return Preview(

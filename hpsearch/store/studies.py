@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, delete, func, insert, or_, select, update
 
+from hpsearch.command import CommandTask
 from hpsearch.records import (
     FINISHED_STUDY_STATES,
     RunId,
@@ -17,7 +18,7 @@ from hpsearch.records import (
     TrialState,
     WorkerId,
 )
-from hpsearch.spec import TASK_FILES, FileTask, StudySpec
+from hpsearch.spec import COMMANDS, TASK_FILES, FileTask, StudySpec
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import runs, studies
 
@@ -72,7 +73,7 @@ def insert_study(tx: Transaction, spec: StudySpec, *, now: datetime) -> StudyId:
         "spec": spec.model_dump(mode="json"),
         "priority": spec.resources.priority,
         "gpus": spec.resources.gpus,
-        "labels": [*spec.resources.labels, *([TASK_FILES] if isinstance(spec.task, FileTask) else [])],
+        "labels": [*spec.resources.labels, *_labels_of_task(spec)],
         "planned_trials": 0,
         "started_trials": 0,
         "pace": {},
@@ -80,6 +81,13 @@ def insert_study(tx: Transaction, spec: StudySpec, *, now: datetime) -> StudyId:
         **{f"{state}_trials": 0 for state in TrialState},
     }
     return StudyId(tx.execute(insert(studies).values(values).returning(studies.c.id)).scalar_one())
+
+
+def _labels_of_task(spec: StudySpec) -> list[str]:
+    """What a worker must have been started with to run the study's own code."""
+    if isinstance(spec.task, CommandTask):
+        return [COMMANDS]
+    return [TASK_FILES] if isinstance(spec.task, FileTask) else []
 
 
 def lock(tx: Transaction, study_id: StudyId) -> StudyRow | None:

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpsearch.command import CommandTask
 from hpsearch.records import Outcome, Series, digest_of
 from hpsearch.space import Params
-from hpsearch.spec import FileTask
+from hpsearch.spec import FileTask, NamedTask
 from hpsearch.spec import Task as TaskSpec
 from hpsearch.training.check import check
 from hpsearch.training.checkpoint import BEST_FILE, LAST_FILE, Checkpoint, read_checkpoint, write_weights
@@ -158,6 +159,10 @@ def _start(place: Place, plan: Plan) -> Checkpoint | None:
 
 
 def _task_name(task: TaskSpec) -> str:
-    return (
-        f"{task.file}:{task.class_name}" if isinstance(task, FileTask) else f"{task.model} on {task.dataset}"
-    )
+    match task:
+        case FileTask():
+            return f"{task.file}:{task.class_name}"
+        case NamedTask():
+            return f"{task.model} on {task.dataset}"
+        case CommandTask():
+            return task.title

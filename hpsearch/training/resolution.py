@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from hpsearch.command import CommandTask
 from hpsearch.errors import TaskNotAllowed, TrialError, unknown
 from hpsearch.spec import FileTask
 from hpsearch.spec import Task as TaskSpec
@@ -21,6 +22,8 @@ def resolved(spec: TaskSpec, tasks_dir: Path | None, data_dir: Path) -> Iterator
     A file is read once, compared with the study's SHA-256 and only then run. Raises TaskNotAllowed where
     the file is outside `tasks_dir`, missing or different, TrialError where it holds no such class.
     """
+    if isinstance(spec, CommandTask):
+        raise TaskNotAllowed(f"the command {spec.title} is run by a worker, not trained in its process")
     if not isinstance(spec, FileTask):
         yield DatasetModel(spec.dataset, spec.model, spec.metric, data_dir)
         return

@@ -8,9 +8,11 @@ import socket
 import sys
 import traceback
 
+from hpsearch.command import CommandTask
 from hpsearch.records import FailureReason, Outcome, RunId, Series
 from hpsearch.training.program import Place, run_program
 from hpsearch.wire import LOG_BYTES
+from hpsearch.worker.commands import CommandPlace, kept_folder, run_command
 from hpsearch.worker.lifeline import die_with_parent
 from hpsearch.worker.pipe import (
     TO_CHILD,
@@ -78,13 +80,14 @@ class PackTraining:
         def report(series: Series) -> None:
             self._channel.send(Progress(run_id=run_id, series=series))
 
+        def stop() -> bool:
+            return self._flags.wanted(run_id)
+
+        assignment = errand.lease.assignment
         try:
-            return run_program(
-                errand.lease.assignment,
-                self._place(errand),
-                report,
-                lambda: self._flags.wanted(run_id),
-            )
+            if isinstance(assignment.task, CommandTask):
+                return run_command(assignment, self._command_place(errand), report, stop)
+            return run_program(assignment, self._place(errand), report, stop)
         except Exception as error:  # run_program answers for a user's code; this is a fault of ours
             traceback.print_exc()
             message = f"training failed with {type(error).__name__}: {error}"[:2000]
@@ -99,6 +102,17 @@ class PackTraining:
             threads=self._pack.threads,
             start=errand.start,
             keep_last=errand.lease.keep_last,
+        )
+
+    def _command_place(self, errand: Errand) -> CommandPlace:
+        return CommandPlace(
+            allowed=self._pack.allow_commands,
+            tasks_dir=self._pack.tasks_dir,
+            run_dir=errand.folder,
+            kept_dir=kept_folder(errand.folder.parent.parent, errand.lease.assignment),
+            data_dir=self._pack.data_dir,
+            device=self._pack.device,
+            grace_seconds=self._pack.grace_seconds,
         )
 
     def _take_log(self) -> str:

@@ -16,7 +16,7 @@ import hpsearch
 from hpsearch.client import Client
 from hpsearch.errors import HpsearchError, ServerUnreachable, Unavailable
 from hpsearch.records import Worker
-from hpsearch.spec import TASK_FILES
+from hpsearch.spec import COMMANDS, TASK_FILES
 from hpsearch.wire import RegisterWorker
 from hpsearch.worker.backoff import Backoff
 from hpsearch.worker.crew import Crew
@@ -100,7 +100,7 @@ class Daemon:
             host=socket.gethostname()[:255],
             version=hpsearch.__version__,
             slots=tuple(place.slot for place in places),
-            labels=(*self._settings.labels, *([TASK_FILES] if self._settings.tasks_dir is not None else [])),
+            labels=(*self._settings.labels, *self._labels_of_code()),
         )
         backoff = Backoff(self._rng)
         give_up_at = time.monotonic() + self._settings.limits.patience
@@ -112,6 +112,12 @@ class Daemon:
                 if time.monotonic() + pause > give_up_at or self._told_to_end():
                     raise
                 time.sleep(pause)
+
+    def _labels_of_code(self) -> list[str]:
+        """Which studies with code of their own may come here."""
+        if self._settings.tasks_dir is None:
+            return []
+        return [TASK_FILES, *([COMMANDS] if self._settings.allow_commands else [])]
 
     def _told_to_end(self) -> bool:
         return not self._orders.empty()

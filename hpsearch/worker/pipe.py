@@ -38,6 +38,8 @@ class Pack(Record):
     threads: int
     data_dir: Path
     tasks_dir: Path | None
+    allow_commands: bool = False
+    grace_seconds: float = 30.0  # that a command has between SIGTERM and SIGKILL, about
 
 
 class Stop(Record):

@@ -25,7 +25,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """One worker daemon. `home` is where it keeps its own folder; `tasks_dir` holds task files it may run.
+    """One worker daemon. `home` is where it keeps its own folder; `tasks_dir` holds task files it may run;
+    with `allow_commands`, commands run there too.
 
     `name`: by default this host's and home's, the same at each start. `slots`, `threads`: None lets the
     machine decide (see `devices`). `max_trials`: the most trials that one lease may hand to a slot.
@@ -36,6 +37,7 @@ class WorkerSettings:
     home: Path
     data_dir: Path
     tasks_dir: Path | None = None
+    allow_commands: bool = False
     name: str | None = None
     labels: tuple[str, ...] = ()
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

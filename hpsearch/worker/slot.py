@@ -192,6 +192,8 @@ class SlotLoop:
             threads=self._place.slot.threads,
             data_dir=self._settings.data_dir.absolute(),
             tasks_dir=self._settings.tasks_dir and self._settings.tasks_dir.absolute(),
+            allow_commands=self._settings.allow_commands,
+            grace_seconds=self._settings.limits.grace,
         )
 
     def _errand(self, lease: Lease) -> Errand:

@@ -45,6 +45,21 @@ def test_the_model_shown_is_the_one_that_ships() -> None:
         assert head in shipped
 
 
+def test_a_script_you_have_already(tmp_path: Path) -> None:
+    answer = run(tmp_path / "home", "run", str(STUDIES / "any_command"), "--json")
+    assert answer.code == 0, answer.err
+    assert answer.document["study"]["state"] == "completed"
+    assert answer.document["best"]["value"] < 0.5
+    shown = code("A script you have already", "yaml")
+    (tmp_path / "study.yaml").write_text(f"name: shown\n{shown}")
+    dry = run(tmp_path / "home", "study", "create", str(tmp_path), "--dry-run", "--json")
+    assert dry.code == 0, dry.err
+    assert dry.document["trials"] == 8
+    script = (STUDIES / "any_command" / "train.py").read_text()
+    for line in code("A script you have already", "python").splitlines():
+        assert line.split("(")[0].strip() in script
+
+
 def test_the_study_file_shown_is_a_study(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(code("A study file", "yaml"))
     answer = run(tmp_path / "home", "study", "create", str(tmp_path), "--dry-run", "--json")

@@ -7,6 +7,7 @@ import pytest
 from hpsearch.errors import Conflict, NotFound
 from hpsearch.records import FailureReason, Outcome, RunState, StudyState, TrialState, WorkerId
 from hpsearch.service import leases, studies, trials, workers
+from hpsearch.spec import COMMANDS, TASK_FILES
 from hpsearch.wire import HeartbeatRequest, LeaseRequest, ReportRequest, RunReport
 
 
@@ -162,6 +163,13 @@ def test_a_study_with_labels_waits_for_a_worker_that_has_them(fleet: Any, make: 
     fleet.study(make.grid(resources={"labels": ["a100"]}))
     assert fleet.lease(fleet.worker("plain")) == ()
     assert len(fleet.lease(fleet.worker("right", labels=("a100", "big")))) == 1
+
+
+def test_a_command_goes_only_to_a_worker_that_runs_commands(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid(task={"kind": "command", "argv": ["run", "{learning_rate}"]}))
+    assert fleet.lease(fleet.worker("files", labels=(TASK_FILES,))) == ()
+    (lease,) = fleet.lease(fleet.worker("both", labels=(TASK_FILES, COMMANDS)))
+    assert lease.assignment.task.argv == ("run", "{learning_rate}")
 
 
 def test_the_study_of_higher_priority_goes_first(fleet: Any, make: Any) -> None:

@@ -54,6 +54,7 @@ def make_crew(server: FakeServer, launcher: ForkServer, tmp_path: Path) -> Itera
         max_trials: int = 16,
         interval: float = 0.1,
         by: Launcher = launcher,
+        allow_commands: bool = False,
     ) -> Crew:
         now = datetime.now(UTC)
         places = [
@@ -77,6 +78,7 @@ def make_crew(server: FakeServer, launcher: ForkServer, tmp_path: Path) -> Itera
             home=tmp_path,
             data_dir=tmp_path / "data",
             tasks_dir=HERE,
+            allow_commands=allow_commands,
             max_trials=max_trials,
             lease_wait_seconds=5,
             report_interval_seconds=interval,
