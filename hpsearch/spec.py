@@ -282,6 +282,8 @@ class StudySpec(Record):
 
     def _problems_with_augmentation(self) -> Iterator[Problem]:
         task = self.task
+        if isinstance(task, CommandTask):
+            return
         shape = image_shape(task.dataset, task.model) if isinstance(task, NamedTask) else None
         asked = frozenset(self.fixed) | frozenset(self.space)
         for name, detail in contradictions(self._possible_values(), asked, shape, task.metric):
