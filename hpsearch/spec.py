@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from hpsearch.contradictions import Settings, loop_contradictions, model_contradictions
 from hpsearch.errors import InvalidInput, Problem, nearest, unknown
 from hpsearch.records import Record, digest_of
 from hpsearch.space import Axis, Params, grid_size
@@ -189,6 +190,7 @@ class StudySpec(Record):
         yield from self._problems_with_names()
         yield from self._problems_with_method()
         yield from self._problems_with_objective()
+        yield from self._problems_with_settings()
 
     def _problems_with_names(self) -> Iterator[Problem]:
         knobs = self.knobs
@@ -256,6 +258,12 @@ class StudySpec(Record):
         known = objective_metrics(self.task)
         if known is not None and self.objective.metric not in known:
             yield Problem("/objective/metric", unknown("metric", self.objective.metric, known))
+
+    def _problems_with_settings(self) -> Iterator[Problem]:
+        values = self.hyperparameters()
+        settings = Settings(values, self.fixed, {n: axis for n, axis in self.space.items() if n in values})
+        yield from model_contradictions(settings, getattr(self.task, "model", None))
+        yield from loop_contradictions(settings)
 
 
 class SpecProblems(ValueError):

@@ -20,6 +20,8 @@ ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu")
 INITIALIZATIONS = ("framework", "xavier", "kaiming", "normal", "zeros")
 PREPROCESSINGS = ("none", "centered", "standardized")
 LOSSES = ("cross_entropy", "multiclass_hinge", "binary_cross_entropy", "mse", "mae")
+NORMALIZATIONS = ("none", "batch", "layer")
+LR_SCALINGS = ("none", "linear", "sqrt")
 METRICS = ("accuracy", "balanced_accuracy", "multilabel_accuracy", "mse", "mae")
 NAMED_MODELS = ("mlp", "cnn")
 # torchvision's classification models by their own names; a test compares the list with the library.
@@ -147,6 +149,15 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "hidden_units": _range(128, 1, 65_536, "width of an mlp's hidden layers", log=True, type="int"),
     "hidden_layers": _range(1, 0, 100, "depth of an mlp", type="int"),
     "channels": _range(16, 1, 4_096, "channels of a cnn's first layer", log=True, type="int"),
+    "train_fraction": _range(1.0, 1e-6, 1.0, "share of the training set that is used, stratified", log=True),
+    "ema_decay": _range(0.0, 0.0, 0.999999, "memory of averaged weights, which are evaluated; 0: none"),
+    "normalization": _choice("none", NORMALIZATIONS, "before each activation of an mlp or cnn"),
+    "dropconnect": _range(0.0, 0.0, 0.99, "fraction of an mlp's or cnn's weights dropped in training"),
+    "decay_biases": _choice(False, (False, True), "weight_decay and l1 pull biases and norm scales too"),
+    "accumulate": _range(1, 1, 65_536, "parts that a batch is computed in, one by one", log=True, type="int"),
+    "lr_scaling": _choice("none", LR_SCALINGS, "how the learning rate follows batch_size / base_batch_size"),
+    "base_batch_size": _range(64, 1, 65_536, "where lr_scaling leaves the rate", log=True, type="int"),
+    "patience": _range(0, 0, 100_000, "evaluations without a better one until training ends; 0: off", type="int"),
 }
 
 

@@ -5,7 +5,7 @@ import json
 import logging
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Checkpoint:
     rng: Mapping[str, Any]
     best: Snapshot | None
     curves: Curves
+    averaged: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
@@ -106,6 +107,7 @@ def write_weights(path: Path, snapshot: Snapshot) -> None:
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     tensors = {f"model/{name}": tensor for name, tensor in checkpoint.model.items()}
+    tensors.update({f"averaged/{name}": tensor for name, tensor in checkpoint.averaged.items()})
     plain: dict[str, Any] = {}
     for part, entries in (("optimizer", checkpoint.optimizer), ("rng", checkpoint.rng)):
         for name, value in entries.items():
@@ -181,6 +183,7 @@ def _parse(raw: bytes) -> Checkpoint:
         rng=part("rng"),
         best=None if best is None else Snapshot(best["step"], best["record"], part("best")),
         curves={name: (s.tolist(), values[name].tolist()) for name, s in part("curve_steps").items()},
+        averaged=part("averaged"),
     )
 
 

@@ -51,6 +51,8 @@ def train_measurements(trainer: Trainer) -> dict[str, Number | list[Number]]:
     }
     if trainer.fit_at is not None:
         found["fit_at"] = float(trainer.fit_at)
+    if trainer.out_of_patience:
+        found["stopped_early_at"] = float(trainer.step)
     if trainer.plan.program.subset_batches is not None:
         found["conflicts"] = float(conflicts(prepared))
     return found

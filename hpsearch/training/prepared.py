@@ -7,6 +7,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Subset
 
 from hpsearch.records import Program
 from hpsearch.space import Params
@@ -112,6 +113,7 @@ def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: 
     train = samples_of(data.train, "training", device)
     validation = samples_of(data.validation, "validation", device)
     test = None if data.test is None else samples_of(data.test, "test", device)
+    train = _fraction(train, float(params["train_fraction"]), seeds)
     train, validation, test = _preprocessed(str(params["preprocessing"]), seeds, train, validation, test)
     batch_size = min(int(params["batch_size"]), train.count)
     if program.subset_batches is not None:
@@ -158,7 +160,19 @@ def _preprocessed(
     return scaled(train), scaled(validation), None if test is None else scaled(test)
 
 
-def _subset(train: Samples, count: int, seeds: Seeds) -> TensorSamples:
+def _fraction(train: Samples, fraction: float, seeds: Seeds) -> Samples:
+    """A share of the training set, at least one sample: class-stratified in memory, else drawn at random."""
+    count = max(1, round(fraction * train.count))
+    if count == train.count:
+        return train
+    if isinstance(train, TensorSamples):
+        return _subset(train, count, seeds, "train_fraction")
+    assert isinstance(train, DatasetSamples)
+    chosen = _some(train, count, seeds, "train_fraction").tolist()
+    return DatasetSamples(Subset(train.dataset, chosen), train.device, train.preprocessing)
+
+
+def _subset(train: Samples, count: int, seeds: Seeds, purpose: str = "subset") -> TensorSamples:
     """A fixed, class-stratified part of the training set, in memory."""
     count = min(count, train.count)
     # A Dataset says its labels only by being read: choose among four times as many as are wanted.
@@ -169,7 +183,7 @@ def _subset(train: Samples, count: int, seeds: Seeds) -> TensorSamples:
     )
     inputs, targets = train.take(candidates)
     labels = targets[:, 0].long() if targets.ndim == 2 and targets.shape[1] == 1 else targets
-    chosen, _ = stratified(labels.cpu().numpy(), count, seeds.derive("subset"))
+    chosen, _ = stratified(labels.cpu().numpy(), count, seeds.derive(purpose))
     index = torch.from_numpy(chosen).to(targets.device)
     return TensorSamples(inputs.index_select(0, index), targets.index_select(0, index))
 

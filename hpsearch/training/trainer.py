@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hpsearch.records import Program, Series
 from hpsearch.spec import Objective
+from hpsearch.training.averaging import Averaged
 from hpsearch.training.checkpoint import (
     Checkpoint,
     optimizer_state,
@@ -25,7 +26,7 @@ from hpsearch.training.evaluation import Evaluation, checked_scalar, evaluate, z
 from hpsearch.training.history import History
 from hpsearch.training.metrics import multilabel_accuracy
 from hpsearch.training.monitors import Measured, UpdateMonitor
-from hpsearch.training.optimizers import build_optimizer
+from hpsearch.training.optimizers import build_optimizer, scaled_rate
 from hpsearch.training.prepared import Prepared
 from hpsearch.training.regularization import add_l1, parameter_groups
 from hpsearch.training.reporter import Reporter
@@ -86,11 +87,15 @@ class Trainer:
 
     def _build_optimization(self) -> None:
         params = self.prepared.params
-        self._groups = parameter_groups(self.model)
-        self._optimizer = build_optimizer(self._groups, params)
+        self._groups = parameter_groups(self.model, decay_biases=bool(params["decay_biases"]))
+        self._base_rate = self._rate = scaled_rate(params, self.prepared.batch_size)
+        self._optimizer = build_optimizer(self._groups, {**params, "learning_rate": self._rate})
         self._schedule = build_schedule(params, self.plan.steps, self.prepared.steps_per_epoch)
         self._monitor = UpdateMonitor(self._groups, params)
-        self._base_rate = self._rate = float(params["learning_rate"])
+        self._parts = int(params["accumulate"])
+        self._patience = int(params["patience"])
+        ema_decay = float(params["ema_decay"])
+        self._averaged = Averaged(self.model, ema_decay) if ema_decay > 0 else None
         self._clip_norm = float(params["clip_norm"])
         self._l1 = float(params["l1"])
 
@@ -106,7 +111,7 @@ class Trainer:
 
     def _run(self) -> End:
         per_epoch = self.prepared.steps_per_epoch
-        while self.step < self.plan.steps and self.fit_at is None:
+        while self.step < self.plan.steps and self.fit_at is None and not self.out_of_patience:
             end = self._epoch(*divmod(self.step, per_epoch))
             if end is not None:
                 return end
@@ -122,6 +127,15 @@ class Trainer:
         """Then validation data are looked at once, at the end."""
         return self.plan.program.subset_batches is not None
 
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the last `patience` evaluations of validation data brought no better snapshot."""
+        if self._patience == 0:
+            return False
+        best = self.selection.best
+        steps = self.history.curves.get("val_loss", ([], []))[0]
+        return sum(step > (0 if best is None else best.step) for step in steps) >= self._patience
+
     def _epoch(self, number: int, first: int) -> End | None:
         """The rest of one epoch from minibatch `first` on; None where training goes on behind it."""
         last = (number + 1) * self.prepared.steps_per_epoch
@@ -134,7 +148,7 @@ class Trainer:
                 return "diverged"
             if self.step == last:
                 self._evaluate(with_validation=not self._on_subset)
-            if self.step == self.plan.steps or self.fit_at is not None:
+            if self.step == self.plan.steps or self.fit_at is not None or self.out_of_patience:
                 return None
             self._reporter.tell_when_due()
             if self._stop():
@@ -147,19 +161,40 @@ class Trainer:
         if not self._schedule.constant:
             self._set_rate(self._base_rate * self._schedule.factor(self.step))
         self._optimizer.zero_grad()
-        loss = self.prepared.loss(self.model(inputs), targets)
-        checked_scalar(loss).backward()  # type: ignore[no-untyped-call]
+        loss = self._backward(inputs, targets)
         before = self._monitor.before() if self.step % STRIDE == 0 else None
         if self._l1 > 0:
-            add_l1(self._groups.weights, self._l1)
+            add_l1(self._groups.decaying, self._l1)
         if self._clip_norm > 0:
             nn.utils.clip_grad_norm_(self._groups.all, self._clip_norm)
         self._optimizer.step()
+        if self._averaged is not None:
+            self._averaged.update()
         self.step += 1
         self._pending_losses.append(loss.detach())
         if before is not None:
             measured = self._monitor.after(before, self.step, self._rate)
             self._pending_measured.append((self.step, self._rate, measured))
+
+    def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The batch's loss, its gradients added up over the batch's parts."""
+        if self._parts == 1:
+            loss = checked_scalar(self.prepared.loss(self.model(inputs), targets))
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+        total = torch.zeros((), device=targets.device)
+        for some, wanted in zip(inputs.chunk(self._parts), targets.chunk(self._parts), strict=True):
+            # Losses are means over their samples: a part counts by its share of the batch.
+            share = len(wanted) / len(targets)
+            loss = checked_scalar(self.prepared.loss(self.model(some), wanted)) * share
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
+
+    @property
+    def evaluated_model(self) -> nn.Module:
+        """What is measured and kept: the averaged weights where they are asked for."""
+        return self.model if self._averaged is None else self._averaged.model
 
     def _set_rate(self, rate: float) -> None:
         self._rate = rate
@@ -194,7 +229,7 @@ class Trainer:
         if with_validation:
             found = self._measured(torch.arange(prepared.validation.count), on_train=False)
             record |= {"val_loss": found.loss, f"val_{name}": found.metric}
-            self.selection.consider(self.step, record, self.model)
+            self.selection.consider(self.step, record, self.evaluated_model)
         for metric, value in record.items():
             self.history.add_once(metric, self.step, value)
 
@@ -202,7 +237,12 @@ class Trainer:
         prepared = self.prepared
         samples = prepared.train if on_train else prepared.validation
         return evaluate(
-            self.model, samples, indices, prepared.evaluation_loss, prepared.metric, prepared.batch_size
+            self.evaluated_model,
+            samples,
+            indices,
+            prepared.evaluation_loss,
+            prepared.metric,
+            prepared.batch_size,
         )
 
     def _fits(self, found: Evaluation) -> bool:
@@ -226,11 +266,14 @@ class Trainer:
             rng=rng_state(self.prepared.device),
             best=self.selection.best,
             curves=self.history.curves,
+            averaged={} if self._averaged is None else self._averaged.state(),
         )
         write_checkpoint(self.plan.last, checkpoint)
 
     def _restore(self, start: Checkpoint) -> History:
         self.model.load_state_dict(start.model)
+        if self._averaged is not None:
+            self._averaged.restore(start.averaged)
         restore_optimizer(self._optimizer, start.optimizer)
         restore_rng(start.rng, self.prepared.device)
         self.step = self.started_at_step = start.step
