@@ -157,7 +157,10 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "accumulate": _range(1, 1, 65_536, "parts that a batch is computed in, one by one", log=True, type="int"),
     "lr_scaling": _choice("none", LR_SCALINGS, "how the learning rate follows batch_size / base_batch_size"),
     "base_batch_size": _range(64, 1, 65_536, "where lr_scaling leaves the rate", log=True, type="int"),
-    "patience": _range(0, 0, 100_000, "evaluations without a better one until training ends; 0: off", type="int"),
+    "patience": _range(
+        0, 0, 100_000, "evaluations without a better one until training ends; 0: off", type="int"
+    ),
+    "monitors": _choice(True, (True, False), "measure gradients, updates and units on the way"),
 }
 
 

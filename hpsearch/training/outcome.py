@@ -7,6 +7,7 @@ import torch
 from hpsearch import curves
 from hpsearch.records import Number, Outcome
 from hpsearch.training.evaluation import evaluate
+from hpsearch.training.monitors import peak_memory
 from hpsearch.training.prepared import Prepared, class_labels
 from hpsearch.training.trainer import End, Trainer
 
@@ -39,6 +40,7 @@ def train_measurements(trainer: Trainer) -> dict[str, Number | list[Number]]:
     """`curves.features` of the whole curve, and what the recipe needs to read them."""
     prepared, objective = trainer.prepared, trainer.plan.objective
     losses = trainer.history.values("loss")
+    steps = trainer.step - trainer.started_at_step
     found: dict[str, Number | list[Number]] = {
         **curves.features(trainer.history.curves, objective.metric, objective.direction),
         "train_size": float(prepared.train.count),
@@ -48,6 +50,8 @@ def train_measurements(trainer: Trainer) -> dict[str, Number | list[Number]]:
         "first_loss": losses[0] if losses else math.nan,
         "last_losses": losses[-LAST_LOSSES:],
         "seconds": trainer.seconds,
+        "samples_per_second": steps * prepared.batch_size / max(trainer.seconds, 1e-9),
+        "peak_memory": peak_memory(prepared.device),
     }
     if trainer.fit_at is not None:
         found["fit_at"] = float(trainer.fit_at)

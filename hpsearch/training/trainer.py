@@ -25,7 +25,7 @@ from hpsearch.training.divergence import DivergenceWatch
 from hpsearch.training.evaluation import Evaluation, checked_scalar, evaluate, zero_output_loss
 from hpsearch.training.history import History
 from hpsearch.training.metrics import multilabel_accuracy
-from hpsearch.training.monitors import Measured, UpdateMonitor
+from hpsearch.training.monitors import Measured, UpdateMonitor, unit_statistics
 from hpsearch.training.optimizers import build_optimizer, scaled_rate
 from hpsearch.training.prepared import Prepared
 from hpsearch.training.regularization import add_l1, parameter_groups
@@ -35,6 +35,7 @@ from hpsearch.training.seeds import seed_globals
 from hpsearch.training.selection import Selection
 
 STRIDE = 10  # steps between measured steps, looks at the losses, and polls of `stop`
+UNIT_STRIDE = 200  # steps between looks at dead and saturated units, at least
 FIT_LOSS = 0.01  # of the expected loss: when a regression counts as fitted (recipe.md step 2)
 
 End = Literal["completed", "diverged", "released"]
@@ -79,7 +80,7 @@ class Trainer:
         self._stop = stop
         self._build_optimization()
         self._pending_losses: list[Tensor] = []
-        self._pending_measured: list[tuple[int, float, Measured]] = []
+        self._pending_measured: list[tuple[int, float, Measured | None]] = []
         seed_globals(prepared.seeds.derive("training"))
         self.history = History() if start is None else self._restore(start)
         self._watch = DivergenceWatch(self.history.values("loss"))
@@ -91,7 +92,7 @@ class Trainer:
         self._base_rate = self._rate = scaled_rate(params, self.prepared.batch_size)
         self._optimizer = build_optimizer(self._groups, {**params, "learning_rate": self._rate})
         self._schedule = build_schedule(params, self.plan.steps, self.prepared.steps_per_epoch)
-        self._monitor = UpdateMonitor(self._groups, params)
+        self._monitor = UpdateMonitor(self._groups, params) if params["monitors"] else None
         self._parts = int(params["accumulate"])
         self._patience = int(params["patience"])
         ema_decay = float(params["ema_decay"])
@@ -162,7 +163,8 @@ class Trainer:
             self._set_rate(self._base_rate * self._schedule.factor(self.step))
         self._optimizer.zero_grad()
         loss = self._backward(inputs, targets)
-        before = self._monitor.before() if self.step % STRIDE == 0 else None
+        is_measured = self.step % STRIDE == 0
+        before = self._monitor.before() if is_measured and self._monitor is not None else None
         if self._l1 > 0:
             add_l1(self._groups.decaying, self._l1)
         if self._clip_norm > 0:
@@ -172,8 +174,11 @@ class Trainer:
             self._averaged.update()
         self.step += 1
         self._pending_losses.append(loss.detach())
-        if before is not None:
-            measured = self._monitor.after(before, self.step, self._rate)
+        if is_measured:
+            monitor = self._monitor
+            measured = (
+                None if monitor is None or before is None else monitor.after(before, self.step, self._rate)
+            )
             self._pending_measured.append((self.step, self._rate, measured))
 
     def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -213,10 +218,9 @@ class Trainer:
         self.history.extend("loss", range(first, first + len(losses)), losses)
         for step, rate, measured in self._pending_measured:
             if self.diverged_at is None or step <= self.diverged_at:
-                grad_norm, update_ratio = measured.read()
                 self.history.add("learning_rate", step, rate)
-                self.history.add("grad_norm", step, grad_norm)
-                self.history.add("update_ratio", step, update_ratio)
+                for name, value in measured.read().items() if measured is not None else ():
+                    self.history.add(name, step, value)
         self._pending_losses.clear()
         self._pending_measured.clear()
 
@@ -226,6 +230,8 @@ class Trainer:
         record = {"train_loss": found.loss, f"train_{name}": found.metric}
         if self.plan.program.stop_when_fit and self.fit_at is None and self._fits(found):
             self.fit_at = self.step
+        if self._monitor is not None and self._is_time_for_units():
+            record |= unit_statistics(self.model, prepared)
         if with_validation:
             found = self._measured(torch.arange(prepared.validation.count), on_train=False)
             record |= {"val_loss": found.loss, f"val_{name}": found.metric}
@@ -244,6 +250,12 @@ class Trainer:
             prepared.metric,
             prepared.batch_size,
         )
+
+    def _is_time_for_units(self) -> bool:
+        """At the end of an epoch once in UNIT_STRIDE steps: a forward pass costs about two steps."""
+        epoch, rest = divmod(self.step, self.prepared.steps_per_epoch)
+        epochs = -(-UNIT_STRIDE // self.prepared.steps_per_epoch)
+        return rest == 0 and epoch % epochs == 0
 
     def _fits(self, found: Evaluation) -> bool:
         """Every target met; a regression: a hundredth of the loss that zero outputs have."""
