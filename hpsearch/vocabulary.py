@@ -21,6 +21,7 @@ INITIALIZATIONS = ("framework", "xavier", "kaiming", "normal", "zeros")
 PREPROCESSINGS = ("none", "centered", "standardized")
 LOSSES = ("cross_entropy", "multiclass_hinge", "binary_cross_entropy", "mse", "mae")
 NORMALIZATIONS = ("none", "batch", "layer")
+PRECISIONS = ("float32", "bfloat16")
 LR_SCALINGS = ("none", "linear", "sqrt")
 METRICS = ("accuracy", "balanced_accuracy", "multilabel_accuracy", "mse", "mae")
 NAMED_MODELS = ("mlp", "cnn")
@@ -161,6 +162,8 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
         0, 0, 100_000, "evaluations without a better one until training ends; 0: off", type="int"
     ),
     "monitors": _choice(True, (True, False), "measure gradients, updates and units on the way"),
+    "precision": _choice("float32", PRECISIONS, "of a model's arithmetic; its weights stay float32"),
+    "channels_last": _choice(False, (False, True), "images' channels in the last place of memory"),
 }
 
 

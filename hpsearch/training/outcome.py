@@ -6,7 +6,6 @@ import torch
 
 from hpsearch import curves
 from hpsearch.records import Number, Outcome
-from hpsearch.training.evaluation import evaluate
 from hpsearch.training.monitors import peak_memory
 from hpsearch.training.prepared import Prepared, class_labels
 from hpsearch.training.trainer import End, Trainer
@@ -83,12 +82,5 @@ def _tested(trainer: Trainer) -> dict[str, Number]:
     if prepared.test is None or trainer.selection.best is None:
         return {}
     trainer.model.load_state_dict(trainer.selection.best.weights)
-    found = evaluate(
-        trainer.model,
-        prepared.test,
-        torch.arange(prepared.test.count),
-        prepared.evaluation_loss,
-        prepared.metric,
-        prepared.batch_size,
-    )
+    found = prepared.evaluate(trainer.model, prepared.test, torch.arange(prepared.test.count))
     return {"test_loss": found.loss, f"test_{prepared.metric.name}": found.metric}

@@ -12,6 +12,8 @@ from torch.utils.data import Subset
 from hpsearch.records import Program
 from hpsearch.space import Params
 from hpsearch.training.batches import Batch, DatasetSamples, Samples, TensorSamples, samples_of
+from hpsearch.training.evaluation import Evaluation, evaluate
+from hpsearch.training.gradients import arithmetic
 from hpsearch.training.initialization import initialize
 from hpsearch.training.losses import Loss
 from hpsearch.training.metrics import Metric, own_metric
@@ -54,7 +56,15 @@ class Prepared:
         seed_globals(self.seeds.derive(purpose))
         model = self.task.model(self.params)
         initialize(model, self.params)
+        if self.params["channels_last"]:
+            # Convolutions follow their weights' layout; inputs may stay as they are.
+            model = model.to(memory_format=torch.channels_last)
         return model.to(self.device)
+
+    def evaluate(self, model: nn.Module, samples: Samples, indices: Tensor) -> Evaluation:
+        """Evaluation loss and metric over the samples at `indices`, in the trial's precision."""
+        with arithmetic(str(self.params["precision"]), self.device):
+            return evaluate(model, samples, indices, self.evaluation_loss, self.metric, self.batch_size)
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """The minibatches of epoch `number` from the `first`-th on; a partial last batch is dropped."""

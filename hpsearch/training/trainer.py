@@ -22,7 +22,8 @@ from hpsearch.training.checkpoint import (
     write_checkpoint,
 )
 from hpsearch.training.divergence import DivergenceWatch
-from hpsearch.training.evaluation import Evaluation, checked_scalar, evaluate, zero_output_loss
+from hpsearch.training.evaluation import Evaluation, zero_output_loss
+from hpsearch.training.gradients import Gradients
 from hpsearch.training.history import History
 from hpsearch.training.metrics import multilabel_accuracy
 from hpsearch.training.monitors import Measured, UpdateMonitor, unit_statistics
@@ -93,7 +94,8 @@ class Trainer:
         self._optimizer = build_optimizer(self._groups, {**params, "learning_rate": self._rate})
         self._schedule = build_schedule(params, self.plan.steps, self.prepared.steps_per_epoch)
         self._monitor = UpdateMonitor(self._groups, params) if params["monitors"] else None
-        self._parts = int(params["accumulate"])
+        precision, parts = str(params["precision"]), int(params["accumulate"])
+        self._gradients = Gradients(self.model, self.prepared.loss, precision, self.prepared.device, parts)
         self._patience = int(params["patience"])
         ema_decay = float(params["ema_decay"])
         self._averaged = Averaged(self.model, ema_decay) if ema_decay > 0 else None
@@ -162,7 +164,7 @@ class Trainer:
         if not self._schedule.constant:
             self._set_rate(self._base_rate * self._schedule.factor(self.step))
         self._optimizer.zero_grad()
-        loss = self._backward(inputs, targets)
+        loss = self._gradients.add(inputs, targets)
         is_measured = self.step % STRIDE == 0
         before = self._monitor.before() if is_measured and self._monitor is not None else None
         if self._l1 > 0:
@@ -173,28 +175,13 @@ class Trainer:
         if self._averaged is not None:
             self._averaged.update()
         self.step += 1
-        self._pending_losses.append(loss.detach())
+        self._pending_losses.append(loss)
         if is_measured:
             monitor = self._monitor
             measured = (
                 None if monitor is None or before is None else monitor.after(before, self.step, self._rate)
             )
             self._pending_measured.append((self.step, self._rate, measured))
-
-    def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """The batch's loss, its gradients added up over the batch's parts."""
-        if self._parts == 1:
-            loss = checked_scalar(self.prepared.loss(self.model(inputs), targets))
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss
-        total = torch.zeros((), device=targets.device)
-        for some, wanted in zip(inputs.chunk(self._parts), targets.chunk(self._parts), strict=True):
-            # Losses are means over their samples: a part counts by its share of the batch.
-            share = len(wanted) / len(targets)
-            loss = checked_scalar(self.prepared.loss(self.model(some), wanted)) * share
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
-        return total
 
     @property
     def evaluated_model(self) -> nn.Module:
@@ -242,14 +229,7 @@ class Trainer:
     def _measured(self, indices: Tensor, *, on_train: bool) -> Evaluation:
         prepared = self.prepared
         samples = prepared.train if on_train else prepared.validation
-        return evaluate(
-            self.evaluated_model,
-            samples,
-            indices,
-            prepared.evaluation_loss,
-            prepared.metric,
-            prepared.batch_size,
-        )
+        return prepared.evaluate(self.evaluated_model, samples, indices)
 
     def _is_time_for_units(self) -> bool:
         """At the end of an epoch once in UNIT_STRIDE steps: a forward pass costs about two steps."""
