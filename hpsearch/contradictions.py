@@ -1,5 +1,6 @@
 """Settings of a study that can't go together, found before any trial starts."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 from hpsearch.errors import Problem
@@ -53,8 +54,14 @@ def model_contradictions(settings: Settings, model: str | None) -> Iterator[Prob
             )
 
 
-def loop_contradictions(settings: Settings) -> Iterator[Problem]:
-    """Of the training loop: batches, rates, patience."""
+def loop_contradictions(settings: Settings, epochs: float) -> Iterator[Problem]:
+    """Of the training loop, whose shortest full trainings have so many epochs: batches, rates, snapshots."""
+    if settings.high("snapshots") > max(1, math.ceil(epochs)):
+        yield Problem(
+            settings.pointer("snapshots"),
+            f"snapshots = {settings.high('snapshots'):g} is more than the {math.ceil(epochs)} evaluations of a "
+            "training, one an epoch; lower snapshots or train longer",
+        )
     if settings.high("accumulate") > settings.low("batch_size"):
         yield Problem(
             settings.pointer("accumulate"),

@@ -263,7 +263,8 @@ class StudySpec(Record):
         values = self.hyperparameters()
         settings = Settings(values, self.fixed, {n: axis for n, axis in self.space.items() if n in values})
         yield from model_contradictions(settings, getattr(self.task, "model", None))
-        yield from loop_contradictions(settings)
+        epochs = self.recipe.refine_epochs if self.method == "recipe" else settings.low("epochs")
+        yield from loop_contradictions(settings, epochs)
 
 
 class SpecProblems(ValueError):

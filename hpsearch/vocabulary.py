@@ -161,6 +161,7 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "patience": _range(
         0, 0, 100_000, "evaluations without a better one until training ends; 0: off", type="int"
     ),
+    "snapshots": _range(1, 1, 100, "best snapshots that are evaluated together; 1: no ensemble", type="int"),
     "monitors": _choice(True, (True, False), "measure gradients, updates and units on the way"),
     "precision": _choice("float32", PRECISIONS, "of a model's arithmetic; its weights stay float32"),
     "channels_last": _choice(False, (False, True), "images' channels in the last place of memory"),

@@ -46,6 +46,7 @@ class Checkpoint:
     best: Snapshot | None
     curves: Curves
     averaged: Mapping[str, Tensor] = field(default_factory=dict)
+    runners_up: tuple[Snapshot, ...] = ()  # where several snapshots are kept, those after the best
 
 
 def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
@@ -121,11 +122,14 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     best = checkpoint.best
     if best is not None:
         tensors.update({f"best/{name}": tensor for name, tensor in best.weights.items()})
+    for place, snapshot in enumerate(checkpoint.runners_up):
+        tensors.update({f"runner_up_{place}/{name}": tensor for name, tensor in snapshot.weights.items()})
     state = {
         "format": FORMAT,
         "identity": checkpoint.identity,
         "step": checkpoint.step,
         "best": None if best is None else {"step": best.step, "record": dict(best.record)},
+        "runners_up": [{"step": s.step, "record": dict(s.record)} for s in checkpoint.runners_up],
         "plain": plain,
     }
     text = _dump(state)
@@ -184,6 +188,10 @@ def _parse(raw: bytes) -> Checkpoint:
         best=None if best is None else Snapshot(best["step"], best["record"], part("best")),
         curves={name: (s.tolist(), values[name].tolist()) for name, s in part("curve_steps").items()},
         averaged=part("averaged"),
+        runners_up=tuple(
+            Snapshot(found["step"], found["record"], part(f"runner_up_{place}"))
+            for place, found in enumerate(state.get("runners_up", ()))
+        ),
     )
 
 

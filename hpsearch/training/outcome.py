@@ -6,6 +6,7 @@ import torch
 
 from hpsearch import curves
 from hpsearch.records import Number, Outcome
+from hpsearch.training.ensemble import ensemble_metric
 from hpsearch.training.monitors import peak_memory
 from hpsearch.training.prepared import Prepared, class_labels
 from hpsearch.training.trainer import End, Trainer
@@ -29,8 +30,10 @@ def train_outcome(trainer: Trainer, end: End) -> Outcome:
         finite = [loss for loss in trainer.history.values("loss") if math.isfinite(loss)]
         metrics["loss"] = finite[-1] if finite else math.nan
         measurements["diverged_at"] = float(trainer.diverged_at or trainer.step)
-    elif trainer.plan.program.test:
-        metrics.update(_tested(trainer))
+    else:
+        metrics.update(_of_ensemble(trainer))
+        if trainer.plan.program.test:
+            metrics.update(_tested(trainer))
     value = None if end == "diverged" or best is None else best.record[trainer.plan.objective.metric]
     return Outcome(state=end, value=value, metrics=metrics, measurements=measurements, steps=steps)
 
@@ -74,6 +77,20 @@ def conflicts(prepared: Prepared) -> int:
         counts = seen.setdefault(row.tobytes(), {})
         counts[label] = counts.get(label, 0) + 1
     return sum(sum(counts.values()) - max(counts.values()) for counts in seen.values())
+
+
+def _of_ensemble(trainer: Trainer) -> dict[str, Number]:
+    """The kept snapshots together, on validation data and, where it may be opened, on the test set."""
+    prepared, kept = trainer.prepared, trainer.selection.kept
+    if len(kept) < 2:
+        return {}
+    splits = {"val": prepared.validation}
+    if trainer.plan.program.test and prepared.test is not None:
+        splits["test"] = prepared.test
+    return {
+        f"ensemble_{split}_{prepared.metric.name}": ensemble_metric(trainer.model, kept, prepared, samples)
+        for split, samples in splits.items()
+    }
 
 
 def _tested(trainer: Trainer) -> dict[str, Number]:

@@ -72,7 +72,9 @@ class Trainer:
     ) -> None:
         self.prepared = prepared
         self.plan = plan
-        self.selection = Selection(plan.objective, prepared.reported_metrics)
+        self.selection = Selection(
+            plan.objective, prepared.reported_metrics, int(prepared.params["snapshots"])
+        )
         self.model = prepared.new_model()
         self.step = self.started_at_step = 0
         self.diverged_at: int | None = None
@@ -258,6 +260,7 @@ class Trainer:
             rng=rng_state(self.prepared.device),
             best=self.selection.best,
             curves=self.history.curves,
+            runners_up=tuple(self.selection.kept[1:]),
             averaged={} if self._averaged is None else self._averaged.state(),
         )
         write_checkpoint(self.plan.last, checkpoint)
@@ -269,5 +272,5 @@ class Trainer:
         restore_optimizer(self._optimizer, start.optimizer)
         restore_rng(start.rng, self.prepared.device)
         self.step = self.started_at_step = start.step
-        self.selection.best = start.best
+        self.selection.restore(() if start.best is None else (start.best, *start.runners_up))
         return History(start.curves)
