@@ -44,6 +44,11 @@ def model_contradictions(settings: Settings, model: str | None) -> Iterator[Prob
             "normalization batch has no variance to take from batches of 1; set batch_size to at least 2 or "
             "normalization: layer",
         )
+    if model is not None and model != "cnn" and "fractional" in settings.can_be("pooling"):
+        yield Problem(
+            settings.pointer("pooling"),
+            f"pooling fractional is for cnn; {model} has no pooling of its own choice",
+        )
     if model is None or model in NAMED_MODELS:
         return
     for name, off in (("normalization", "none"), ("dropconnect", 0.0)):

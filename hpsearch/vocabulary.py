@@ -22,6 +22,7 @@ PREPROCESSINGS = ("none", "centered", "standardized")
 LOSSES = ("cross_entropy", "multiclass_hinge", "binary_cross_entropy", "mse", "mae")
 NORMALIZATIONS = ("none", "batch", "layer")
 PRECISIONS = ("float32", "bfloat16")
+POOLINGS = ("max", "fractional")
 LR_SCALINGS = ("none", "linear", "sqrt")
 METRICS = ("accuracy", "balanced_accuracy", "multilabel_accuracy", "mse", "mae")
 NAMED_MODELS = ("mlp", "cnn")
@@ -153,6 +154,7 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "train_fraction": _range(1.0, 1e-6, 1.0, "share of the training set that is used, stratified", log=True),
     "ema_decay": _range(0.0, 0.0, 0.999999, "memory of averaged weights, which are evaluated; 0: none"),
     "normalization": _choice("none", NORMALIZATIONS, "before each activation of an mlp or cnn"),
+    "pooling": _choice("max", POOLINGS, "of a cnn; fractional draws its regions in training"),
     "dropconnect": _range(0.0, 0.0, 0.99, "fraction of an mlp's or cnn's weights dropped in training"),
     "decay_biases": _choice(False, (False, True), "weight_decay and l1 pull biases and norm scales too"),
     "accumulate": _range(1, 1, 65_536, "parts that a batch is computed in, one by one", log=True, type="int"),

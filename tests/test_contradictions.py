@@ -38,6 +38,7 @@ RESNET = {"dataset": "digits", "model": "resnet18"}
         ({"fixed": {"snapshots": 11}}, "/fixed/snapshots", ["the 10 evaluations"]),
         ({"fixed": {"snapshots": 3}, "space": {"epochs": [2, 5]}}, "/fixed/snapshots", ["the 2 evaluations"]),
         ({"fixed": {"snapshots": 16}, "method": "recipe"}, "/fixed/snapshots", ["the 15 evaluations"]),
+        ({"fixed": {"pooling": "fractional"}}, "/fixed/pooling", ["for cnn"]),
         ({"fixed": {"decay_biases": True}}, "/fixed/decay_biases", ["weight_decay or l1"]),
         ({"fixed": {"normalization": "batch", "batch_size": 1}}, "/fixed/normalization", ["at least 2"]),
         ({"task": RESNET, "fixed": {"normalization": "layer"}}, "/fixed/normalization", ["mlp and cnn"]),

@@ -1,13 +1,18 @@
-"""The layers that mlp and cnn are made of, as `dropconnect` and `normalization` want them."""
+"""The layers that mlp and cnn are made of, as `dropconnect`, `normalization` and `pooling` want them."""
 
 # B batch, C channels, H height, W width
 
+import math
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hpsearch.errors import TrialError, unknown
 from hpsearch.space import Params
-from hpsearch.vocabulary import NORMALIZATIONS
+from hpsearch.vocabulary import NORMALIZATIONS, POOLINGS
+
+FRACTION = math.sqrt(0.5)  # of its size that fractional pooling leaves (Graham 2014)
 
 
 class DropConnectLinear(nn.Linear):
@@ -63,3 +68,35 @@ def normalization(width: int, params: Params, *, images: bool) -> list[nn.Module
             return [nn.GroupNorm(1, width) if images else nn.LayerNorm(width)]
         case name:
             raise TrialError(unknown("normalization", name, NORMALIZATIONS))
+
+
+class FractionalPooling(nn.FractionalMaxPool2d):
+    """Maxima of 2 x 2 pixels in regions drawn at random, new for each sample and channel; in evaluation the
+    regions are fixed ones, so that a snapshot has one value.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(2, output_ratio=FRACTION)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        samples = None if self.training else torch.full((*input.shape[:2], 2), 0.5, device=input.device)
+        pooled: Tensor = functional.fractional_max_pool2d(
+            input, 2, output_ratio=(FRACTION, FRACTION), _random_samples=samples
+        )
+        return pooled
+
+
+def pooling(params: Params) -> nn.Module:
+    """What ends a block of a cnn. Raises TrialError for an unknown name."""
+    match str(params["pooling"]):
+        case "max":
+            return nn.MaxPool2d(2)
+        case "fractional":
+            return FractionalPooling()
+        case name:
+            raise TrialError(unknown("pooling", name, POOLINGS))
+
+
+def pooled_size(size: int, params: Params) -> int:
+    """How many pixels of a side `pooling` leaves."""
+    return int(size * FRACTION) if params["pooling"] == "fractional" else size // 2

@@ -11,7 +11,7 @@ from torch import nn
 
 from hpsearch.errors import TrialError, unknown
 from hpsearch.space import Params
-from hpsearch.training.layers import convolution, linear, normalization
+from hpsearch.training.layers import convolution, linear, normalization, pooled_size, pooling
 from hpsearch.vocabulary import ACTIVATIONS, MODELS
 
 ACTIVATION_MODULES: dict[str, Callable[[], nn.Module]] = {
@@ -56,7 +56,7 @@ def mlp(features: int, classes: int, params: Params) -> nn.Module:
 
 
 def cnn(shape: tuple[int, ...], classes: int, params: Params) -> nn.Module:
-    """Blocks of 3 x 3 convolution, normalization, activation and 2 x 2 pooling, `channels` doubling, then a
+    """Blocks of 3 x 3 convolution, normalization, activation and pooling (max: 2 x 2), `channels` doubling, then a
     linear layer.
 
     Two blocks for images smaller than 16 pixels, three otherwise; images need at least 4 x 4 pixels.
@@ -66,10 +66,12 @@ def cnn(shape: tuple[int, ...], classes: int, params: Params) -> nn.Module:
     blocks = 2 if min(shape[1:]) < 16 else 3
     channels = [shape[0]] + [int(params["channels"]) * 2**i for i in range(blocks)]
     layers: list[nn.Module] = []
+    height, width = shape[1:]
     for fewer, more in pairwise(channels):
         layers += [convolution(fewer, more, params), *normalization(more, params, images=True)]
-        layers += [activation(params), nn.MaxPool2d(2)]
-    features = channels[-1] * (shape[1] >> blocks) * (shape[2] >> blocks)
+        layers += [activation(params), pooling(params)]
+        height, width = pooled_size(height, params), pooled_size(width, params)
+    features = channels[-1] * height * width
     return nn.Sequential(*layers, nn.Flatten(), *_dropout(params), linear(features, classes, params))
 
 

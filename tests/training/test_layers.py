@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from hpsearch.training.layers import DropConnectConv2d, DropConnectLinear, normalization
+from hpsearch.training.layers import DropConnectConv2d, DropConnectLinear, FractionalPooling, normalization
 from hpsearch.training.models import build_model
 from hpsearch.vocabulary import hyperparameters
 
@@ -96,3 +96,27 @@ def test_each_hidden_layer_is_normalized_before_its_activation(model: str, name:
     places = [i for i, kind in enumerate(kinds) if kind in norms]
     assert len(places) == 2
     assert all(kinds[i - 1] in (nn.Linear, nn.Conv2d) and kinds[i + 1] is nn.ReLU for i in places)
+
+
+def test_fractional_pooling_takes_maxima_of_regions_in_order() -> None:
+    """On pixels that grow to the right and downwards each region's maximum is its lower right corner: the
+    corners, 1 or 2 pixels apart (Graham 2014), must grow, and end at the last pixel.
+    """
+    rising = torch.arange(11.0)[:, None] + torch.arange(11.0)[None] * 100
+    torch.manual_seed(0)
+    pooling = FractionalPooling()
+    drawn = pooling.train()(rising.expand(2, 50, 11, 11))
+    assert drawn.shape == (2, 50, 7, 7)  # floor(11 / sqrt 2)
+    corners = drawn[:, :, :, 0].numpy() % 100
+    assert set(np.diff(corners, axis=-1).ravel()) == {1.0, 2.0}
+    assert set(corners[:, :, -1].ravel()) == {10.0}
+    assert len({tuple(row) for row in corners.reshape(100, 7)}) > 1  # drawn for each map by itself
+    fixed = pooling.eval()(rising.expand(2, 50, 11, 11))
+    assert torch.equal(fixed, pooling(rising.expand(2, 50, 11, 11)))
+    assert torch.equal(fixed, fixed[:1, :1].expand_as(fixed))
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (1, 8, 8), (1, 28, 28), (3, 32, 32)])
+def test_a_cnn_with_fractional_pooling_takes_every_image_size(shape: tuple[int, ...]) -> None:
+    model = build_model("cnn", shape, 7, hyperparameters({}, {"pooling": "fractional"}))
+    assert model.train()(torch.randn(2, *shape)).shape == (2, 7)
