@@ -39,18 +39,22 @@ def main() -> None:
     print(
         f"torch {torch.__version__}, 1 thread, batch 64, medians of {REPETITIONS} alternating repetitions\n"
     )
-    print(f"{'work':18} {'steps':>5} {'bare loop':>12} {'trainer':>12} {'ratio':>6} {'set-up and end':>15}")
+    print(
+        f"{'work':18} {'steps':>5} {'bare loop':>12} {'trainer':>12} {'ratio':>6} {'no monitors':>12} {'ratio':>6}"
+        f" {'set-up and end':>15}"
+    )
     for name, (model, epochs, params) in WORK.items():
-        steps, bare, trainer, around = compare(model, epochs, params)
-        micro = [f"{seconds / steps * 1e6:.0f} us/step" for seconds in (bare, trainer)]
+        steps, bare, trainer, unmonitored, around = compare(model, epochs, params)
+        micro = [f"{seconds / steps * 1e6:.0f} us/step" for seconds in (bare, trainer, unmonitored)]
         print(
-            f"{name:18} {steps:5} {micro[0]:>12} {micro[1]:>12} {trainer / bare:6.3f} {around * 1e3:12.1f} ms"
+            f"{name:18} {steps:5} {micro[0]:>12} {micro[1]:>12} {trainer / bare:6.3f}"
+            f" {micro[2]:>12} {unmonitored / bare:6.3f} {around * 1e3:12.1f} ms"
         )
 
 
-def compare(model: str, epochs: int, params: Params) -> tuple[int, float, float, float]:
-    """Steps, and median seconds of: the bare loop, the trainer's loop with its monitors, and what a trial
-    takes around its loop (data, model, features of the curve, the snapshot's file)."""
+def compare(model: str, epochs: int, params: Params) -> tuple[int, float, float, float, float]:
+    """Steps, and median seconds of: the bare loop, the trainer's loop with its monitors and without
+    them, and what a trial takes around its loop (data, model, features of the curve, the snapshot's file)."""
     assignment = Assignment(
         task=NamedTask(dataset="digits", model=model),
         params=params,
@@ -60,10 +64,13 @@ def compare(model: str, epochs: int, params: Params) -> tuple[int, float, float,
     with tempfile.TemporaryDirectory() as folder:
         place = Place("cpu", Path(folder), Path(folder), None)
 
-        def trainer() -> float:
+        def trainer(monitors: bool) -> float:
             work_dir = Path(tempfile.mkdtemp(dir=folder))  # as each run of a worker has its own
             outcome = run_program(
-                assignment, replace(place, work_dir=work_dir), lambda _: None, lambda: False
+                assignment.model_copy(update={"params": {**params, "monitors": monitors}}),
+                replace(place, work_dir=work_dir),
+                lambda _: None,
+                lambda: False,
             )
             seconds = outcome.measurements["seconds"]
             assert isinstance(seconds, float)
@@ -73,15 +80,16 @@ def compare(model: str, epochs: int, params: Params) -> tuple[int, float, float,
         with reproducible("cpu", threads=1):
             everything = all_hyperparameters(task, assignment)
             prepared = prepare(task, everything, assignment.program, Seeds(0, 0), "cpu")
-            bare, loop, whole = [], [], []
+            bare, loop, unmonitored, whole = [], [], [], []
             for _ in range(REPETITIONS + 1):
                 bare.append(timed(lambda: bare_loop(prepared, epochs))[0])
-                seconds, loop_seconds = timed(trainer)
+                seconds, loop_seconds = timed(lambda: trainer(True))
                 loop.append(loop_seconds)
                 whole.append(seconds)
+                unmonitored.append(trainer(False))
     # The first repetition warms both up.
-    medians = [statistics.median(seconds[1:]) for seconds in (bare, loop, whole)]
-    return epochs * prepared.steps_per_epoch, medians[0], medians[1], medians[2] - medians[1]
+    medians = [statistics.median(seconds[1:]) for seconds in (bare, loop, unmonitored, whole)]
+    return epochs * prepared.steps_per_epoch, *medians[:3], medians[3] - medians[1]
 
 
 def timed(work: Callable[[], Result]) -> tuple[float, Result]:

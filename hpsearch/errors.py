@@ -113,6 +113,11 @@ class TaskNotAllowed(TrialError):
     reason = "task_not_allowed"
 
 
+class OutOfMemory(TrialError):
+    code = "out_of_memory"
+    reason = "oom"
+
+
 class DataUnavailable(TrialError):
     code = "data_unavailable"
 

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from hpsearch import command
 from hpsearch.augmentation_rules import contradictions, image_shape
 from hpsearch.command import CommandTask
+from hpsearch.contradictions import Settings, loop_contradictions, model_contradictions
 from hpsearch.errors import InvalidInput, Problem, nearest, unknown
 from hpsearch.records import Record, digest_of
 from hpsearch.space import Axis, Params, ParamValue, grid_size
@@ -198,6 +199,7 @@ class StudySpec(Record):
         yield from self._problems_with_objective()
         if not names:
             yield from self._problems_with_augmentation()
+            yield from self._problems_with_settings()
 
     def _problems_with_names(self) -> Iterator[Problem]:
         if isinstance(self.task, CommandTask):
@@ -300,6 +302,15 @@ class StudySpec(Record):
             values[name] = (*listed, *values[name]) if self.method == "recipe" else listed
         own = self.task.knobs if isinstance(self.task, FileTask) else {}
         return values | {name: (HYPERPARAMETERS[name].default,) for name in own if name in HYPERPARAMETERS}
+
+    def _problems_with_settings(self) -> Iterator[Problem]:
+        if isinstance(self.task, CommandTask):
+            return
+        values = self.hyperparameters()
+        settings = Settings(values, self.fixed, {n: axis for n, axis in self.space.items() if n in values})
+        yield from model_contradictions(settings, getattr(self.task, "model", None))
+        epochs = self.recipe.refine_epochs if self.method == "recipe" else settings.low("epochs")
+        yield from loop_contradictions(settings, epochs)
 
 
 class SpecProblems(ValueError):

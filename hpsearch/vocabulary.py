@@ -20,6 +20,10 @@ ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu")
 INITIALIZATIONS = ("framework", "xavier", "kaiming", "normal", "zeros")
 PREPROCESSINGS = ("none", "centered", "standardized")
 LOSSES = ("cross_entropy", "multiclass_hinge", "binary_cross_entropy", "mse", "mae")
+NORMALIZATIONS = ("none", "batch", "layer")
+PRECISIONS = ("float32", "bfloat16")
+POOLINGS = ("max", "fractional")
+LR_SCALINGS = ("none", "linear", "sqrt")
 METRICS = ("accuracy", "balanced_accuracy", "multilabel_accuracy", "mse", "mae")
 NAMED_MODELS = ("mlp", "cnn")
 # torchvision's classification models by their own names; a test compares the list with the library.
@@ -164,6 +168,22 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "test_time": _choice("none", TEST_TIMES, "views averaged in validation and test"),
     "test_scale": _range(256 / 224, 1.01, 4.0, "enlargement before the crops of test_time"),
     "test_scales": _range(1, 1, 10, "how many enlargements up to test_scale are averaged", type="int"),
+    "train_fraction": _range(1.0, 1e-6, 1.0, "share of the training set that is used, stratified", log=True),
+    "ema_decay": _range(0.0, 0.0, 0.999999, "memory of averaged weights, which are evaluated; 0: none"),
+    "normalization": _choice("none", NORMALIZATIONS, "before each activation of an mlp or cnn"),
+    "pooling": _choice("max", POOLINGS, "of a cnn; fractional draws its regions in training"),
+    "dropconnect": _range(0.0, 0.0, 0.99, "fraction of an mlp's or cnn's weights dropped in training"),
+    "decay_biases": _choice(False, (False, True), "weight_decay and l1 pull biases and norm scales too"),
+    "accumulate": _range(1, 1, 65_536, "parts that a batch is computed in, one by one", log=True, type="int"),
+    "lr_scaling": _choice("none", LR_SCALINGS, "how the learning rate follows batch_size / base_batch_size"),
+    "base_batch_size": _range(64, 1, 65_536, "where lr_scaling leaves the rate", log=True, type="int"),
+    "patience": _range(
+        0, 0, 100_000, "evaluations without a better one until training ends; 0: off", type="int"
+    ),
+    "snapshots": _range(1, 1, 100, "best snapshots that are evaluated together; 1: no ensemble", type="int"),
+    "monitors": _choice(True, (True, False), "measure gradients, updates and units on the way"),
+    "precision": _choice("float32", PRECISIONS, "of a model's arithmetic; its weights stay float32"),
+    "channels_last": _choice(False, (False, True), "images' channels in the last place of memory"),
 }
 # What changes training batches; 0 is off for each.
 AUGMENTATIONS = (

@@ -77,6 +77,7 @@ class DatasetSamples:
             self.dataset,
             batch_sampler=[chunk.tolist() for chunk in torch.split(indices, batch_size)],
             generator=torch.Generator(),
+            pin_memory=self.device == "cuda",  # else non_blocking copies wait all the same
         )
         for batch in loader:
             inputs, targets = (part.to(self.device, non_blocking=True) for part in _plain(*batch))

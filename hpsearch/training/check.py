@@ -141,7 +141,8 @@ def _label_statistics(prepared: Prepared) -> dict[str, float]:
 def _weight_statistics(probe: _Probe) -> dict[str, float]:
     weights = [layer.weight.detach() for layer in weight_layers(probe.model)]
     zero = [not bool(weight.any()) for weight in weights]
-    decayed = parameter_groups(probe.model).weights
+    params = probe.prepared.params
+    decayed = parameter_groups(probe.model, decay_biases=bool(params["decay_biases"])).decaying
     return {
         "parameters": float(sum(p.numel() for p in probe.model.parameters())),
         "zero_weight_fraction": sum(zero) / len(zero) if zero else 0.0,

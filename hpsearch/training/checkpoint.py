@@ -5,7 +5,7 @@ import json
 import logging
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Checkpoint:
     rng: Mapping[str, Any]
     best: Snapshot | None
     curves: Curves
+    averaged: Mapping[str, Tensor] = field(default_factory=dict)
+    runners_up: tuple[Snapshot, ...] = ()  # where several snapshots are kept, those after the best
 
 
 def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
@@ -106,6 +108,7 @@ def write_weights(path: Path, snapshot: Snapshot) -> None:
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     tensors = {f"model/{name}": tensor for name, tensor in checkpoint.model.items()}
+    tensors.update({f"averaged/{name}": tensor for name, tensor in checkpoint.averaged.items()})
     plain: dict[str, Any] = {}
     for part, entries in (("optimizer", checkpoint.optimizer), ("rng", checkpoint.rng)):
         for name, value in entries.items():
@@ -119,11 +122,14 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     best = checkpoint.best
     if best is not None:
         tensors.update({f"best/{name}": tensor for name, tensor in best.weights.items()})
+    for place, snapshot in enumerate(checkpoint.runners_up):
+        tensors.update({f"runner_up_{place}/{name}": tensor for name, tensor in snapshot.weights.items()})
     state = {
         "format": FORMAT,
         "identity": checkpoint.identity,
         "step": checkpoint.step,
         "best": None if best is None else {"step": best.step, "record": dict(best.record)},
+        "runners_up": [{"step": s.step, "record": dict(s.record)} for s in checkpoint.runners_up],
         "plain": plain,
     }
     text = _dump(state)
@@ -181,6 +187,11 @@ def _parse(raw: bytes) -> Checkpoint:
         rng=part("rng"),
         best=None if best is None else Snapshot(best["step"], best["record"], part("best")),
         curves={name: (s.tolist(), values[name].tolist()) for name, s in part("curve_steps").items()},
+        averaged=part("averaged"),
+        runners_up=tuple(
+            Snapshot(found["step"], found["record"], part(f"runner_up_{place}"))
+            for place, found in enumerate(state.get("runners_up", ()))
+        ),
     )
 
 

@@ -48,9 +48,9 @@ def outputs_of(model: nn.Module, samples: Samples, indices: Tensor, batch_size: 
     with torch.no_grad():
         if len(indices) <= size:
             inputs, wanted = samples.take(indices)
-            return checked(model(inputs)), wanted
+            return _widened(checked(model(inputs))), wanted
         for inputs, wanted in samples.batches(indices, size):
-            outputs.append(checked(model(inputs)))
+            outputs.append(_widened(checked(model(inputs))))
             targets.append(wanted)
     return torch.cat(outputs), torch.cat(targets)
 
@@ -59,6 +59,11 @@ def _batch(samples: Samples, batch_size: int) -> int:
     """How many to evaluate at once; without gradients twice a training batch always fits."""
     vectors = isinstance(samples, TensorSamples) and samples.inputs.ndim <= 2
     return max(2 * batch_size, VECTORS_AT_ONCE if vectors else IMAGES_AT_ONCE)
+
+
+def _widened(outputs: Tensor) -> Tensor:
+    """bfloat16 outputs as float32: losses and metrics are taken there."""
+    return outputs.float() if outputs.dtype == torch.bfloat16 else outputs
 
 
 def checked(outputs: object) -> Tensor:

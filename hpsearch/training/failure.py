@@ -20,15 +20,15 @@ def failed_outcome(error: BaseException, name: str, tasks_dir: Path | None) -> O
         case TrialError():
             message = f"{error.message} ({error.hint})" if error.hint else error.message
             return _failed(FailureReason(error.reason), message)
-        case _ if _is_out_of_memory(error):
+        case _ if is_out_of_memory(error):
             return _failed(FailureReason.OOM, f"task {name} ran out of memory: {_first_line(error)}")
         case _:
             sentence = f"task {name} raised {type(error).__name__}: {_first_line(error)}"
             return _failed(FailureReason.ERROR, "\n".join([sentence, *_own_lines(error, tasks_dir)]))
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    """torch's own class for a GPU; the CPU's allocator, cuBLAS and cuDNN raise plain RuntimeErrors."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed: torch's own class for a GPU; the CPU's allocator, cuBLAS and cuDNN raise plain RuntimeErrors."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     marks = ("can't allocate memory", "ALLOC_FAILED", "CUDA out of memory", "CUDA error: out of memory")

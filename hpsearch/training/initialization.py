@@ -50,7 +50,7 @@ def _behind_pooling(model: nn.Module) -> set[nn.Module]:
     """The weight layers that come next after a max pooling, in the order the model holds them."""
     found, pooled = set[nn.Module](), False
     for module in model.modules():
-        if isinstance(module, nn.MaxPool2d):
+        if isinstance(module, nn.MaxPool2d | nn.FractionalMaxPool2d):
             pooled = True
         elif isinstance(module, nn.Linear | _ConvNd):
             if pooled:

@@ -11,6 +11,7 @@ from torch import nn
 
 from hpsearch.errors import TrialError, unknown
 from hpsearch.space import Params
+from hpsearch.training.layers import convolution, linear, normalization, pooled_size, pooling
 from hpsearch.vocabulary import ACTIVATIONS, MODELS
 
 ACTIVATION_MODULES: dict[str, Callable[[], nn.Module]] = {
@@ -43,16 +44,20 @@ def activation(params: Params) -> nn.Module:
 
 
 def mlp(features: int, classes: int, params: Params) -> nn.Module:
-    """`hidden_layers` of `hidden_units`, each followed by the activation and dropout, then a linear layer."""
+    """`hidden_layers` of `hidden_units`, each followed by normalization, activation and dropout, then a linear
+    layer.
+    """
     layers: list[nn.Module] = [nn.Flatten()]
     widths = [features] + [int(params["hidden_units"])] * int(params["hidden_layers"])
     for wide, narrow in pairwise(widths):
-        layers += [nn.Linear(wide, narrow), activation(params), *_dropout(params)]
-    return nn.Sequential(*layers, nn.Linear(widths[-1], classes))
+        layers += [linear(wide, narrow, params), *normalization(narrow, params, images=False)]
+        layers += [activation(params), *_dropout(params)]
+    return nn.Sequential(*layers, linear(widths[-1], classes, params))
 
 
 def cnn(shape: tuple[int, ...], classes: int, params: Params) -> nn.Module:
-    """Blocks of 3 x 3 convolution, activation and 2 x 2 pooling, `channels` doubling, then a linear layer.
+    """Blocks of 3 x 3 convolution, normalization, activation and pooling (max: 2 x 2), `channels` doubling, then a
+    linear layer.
 
     Two blocks for images smaller than 16 pixels, three otherwise; images need at least 4 x 4 pixels.
     """
@@ -61,10 +66,13 @@ def cnn(shape: tuple[int, ...], classes: int, params: Params) -> nn.Module:
     blocks = 2 if min(shape[1:]) < 16 else 3
     channels = [shape[0]] + [int(params["channels"]) * 2**i for i in range(blocks)]
     layers: list[nn.Module] = []
+    height, width = shape[1:]
     for fewer, more in pairwise(channels):
-        layers += [nn.Conv2d(fewer, more, 3, padding=1), activation(params), nn.MaxPool2d(2)]
-    features = channels[-1] * (shape[1] >> blocks) * (shape[2] >> blocks)
-    return nn.Sequential(*layers, nn.Flatten(), *_dropout(params), nn.Linear(features, classes))
+        layers += [convolution(fewer, more, params), *normalization(more, params, images=True)]
+        layers += [activation(params), pooling(params)]
+        height, width = pooled_size(height, params), pooled_size(width, params)
+    features = channels[-1] * height * width
+    return nn.Sequential(*layers, nn.Flatten(), *_dropout(params), linear(features, classes, params))
 
 
 def _dropout(params: Params) -> list[nn.Module]:

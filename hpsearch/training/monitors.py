@@ -1,14 +1,24 @@
-"""Gradient norm and update ratio of single steps."""
+"""Gradient norms and update ratio of single steps; dead and saturated units; speed and memory."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hpsearch.space import Params
+from hpsearch.training.activations import activation_statistics
+from hpsearch.training.prepared import Prepared
 from hpsearch.training.regularization import Groups, decay_in_update
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+UNIT_SAMPLES = 256  # a unit that is 0 for all of them counts as dead
 
 
 @dataclass(frozen=True)
@@ -23,19 +33,26 @@ class Measured:
     weights: int
     decay: float  # of the gradient, where decay can't be taken out of the update; else 0
 
-    def read(self) -> tuple[float, float]:
-        """(gradient norm, update ratio); the ratio is NaN for a model without weights that decay could pull."""
+    def read(self) -> dict[str, float]:
+        """`grad_norm`; `update_ratio`, NaN for a model without weights that decay could pull; and, with two
+        weights or more, `gradient_ratio`: the norm of the first one's gradient over the last one's.
+        """
         norms: list[float] = self.norms.tolist()
         end = self.gradients + self.weights
         gradient, size = math.hypot(*norms[: self.gradients]), math.hypot(*norms[self.gradients : end])
+        found = {"grad_norm": gradient, "update_ratio": math.nan}
+        # Gradients come weights first, in the model's order.
+        if 1 < self.weights <= self.gradients:
+            last = norms[self.weights - 1]
+            found["gradient_ratio"] = norms[0] / last if last > 0 else math.nan
         if size == 0:
-            return gradient, math.nan
+            return found
         ratio = math.hypot(*norms[end:]) / size
         if self.decay > 0:
             # Adam's own scaling mixes both; their shares of its input are the best that can be said.
             pulled = gradient + self.decay * size
             ratio = ratio * gradient / pulled if pulled > 0 else 0.0
-        return gradient, ratio
+        return {**found, "update_ratio": ratio}
 
 
 class UpdateMonitor:
@@ -76,3 +93,26 @@ class UpdateMonitor:
 
 def _norms(tensors: list[Tensor]) -> tuple[Tensor, ...]:
     return tuple(torch._foreach_norm(tensors)) if tensors else ()
+
+
+def unit_statistics(model: nn.Module, prepared: Prepared) -> dict[str, float]:
+    """`dead_fraction` and `saturated_fraction` (see `activation_statistics`) in evaluation mode over a fixed
+    part of the training set. Leaves the model in training mode.
+    """
+    inputs, _ = prepared.train.take(prepared.sample_indices(UNIT_SAMPLES, "units"))
+    model.eval()
+    try:
+        found = activation_statistics(model, inputs)
+    finally:
+        model.train()
+    return {name: found[name] for name in ("dead_fraction", "saturated_fraction")}
+
+
+def peak_memory(device: str) -> float:
+    """Bytes: the most that tensors held on a GPU, else the most that this process held. NaN where unknown."""
+    if device == "cuda":
+        return float(torch.cuda.max_memory_allocated())
+    if resource is None or device != "cpu":
+        return math.nan
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak if sys.platform == "darwin" else peak * 1024)  # kilobytes, except on macOS

@@ -1,5 +1,6 @@
 """Optimizers by name."""
 
+import math
 from typing import Any
 
 import torch
@@ -8,11 +9,11 @@ from torch.optim import Optimizer
 from hpsearch.errors import TrialError, unknown
 from hpsearch.space import Params
 from hpsearch.training.regularization import Groups
-from hpsearch.vocabulary import OPTIMIZERS
+from hpsearch.vocabulary import LR_SCALINGS, OPTIMIZERS
 
 
 def build_optimizer(groups: Groups, params: Params) -> Optimizer:
-    """The optimizer named by `optimizer`. Weight decay acts on `groups.weights` alone.
+    """The optimizer named by `optimizer`. Weight decay acts on `groups.decaying` alone.
 
     It is an L2 pull added to the gradient, except for adamw, where each step also takes lr * weight_decay * w.
     `momentum` acts on sgd, momentum and nesterov.
@@ -42,11 +43,29 @@ def _parameter_groups(groups: Groups, decay: float) -> list[dict[str, Any]]:
         raise TrialError("the model has no trainable parameters")
     if decay == 0:
         return [{"params": groups.all}]
+    if groups.decay_others:
+        return [{"params": groups.all, "weight_decay": decay}]
     return [
         {"params": group, "weight_decay": share}
         for group, share in ((groups.weights, decay), (groups.others, 0.0))
         if group
     ]
+
+
+def scaled_rate(params: Params, batch_size: int) -> float:
+    """`learning_rate` for batches of this size: times B / base (linear: Goyal et al. 2017) or its square root
+    (Krizhevsky 2014), where base is `base_batch_size`. Raises TrialError for an unknown `lr_scaling`.
+    """
+    rate, ratio = float(params["learning_rate"]), batch_size / int(params["base_batch_size"])
+    match str(params["lr_scaling"]):
+        case "none":
+            return rate
+        case "linear":
+            return rate * ratio
+        case "sqrt":
+            return rate * math.sqrt(ratio)
+        case name:
+            raise TrialError(unknown("lr_scaling", name, LR_SCALINGS))
 
 
 def _can_fuse(groups: Groups) -> bool:

@@ -6,7 +6,8 @@ import torch
 
 from hpsearch import curves
 from hpsearch.records import Number, Outcome
-from hpsearch.training.evaluation import evaluate
+from hpsearch.training.ensemble import ensemble_metric
+from hpsearch.training.monitors import peak_memory
 from hpsearch.training.prepared import Prepared, class_labels
 from hpsearch.training.trainer import End, Trainer
 
@@ -29,8 +30,10 @@ def train_outcome(trainer: Trainer, end: End) -> Outcome:
         finite = [loss for loss in trainer.history.values("loss") if math.isfinite(loss)]
         metrics["loss"] = finite[-1] if finite else math.nan
         measurements["diverged_at"] = float(trainer.diverged_at or trainer.step)
-    elif trainer.plan.program.test:
-        metrics.update(_tested(trainer))
+    else:
+        metrics.update(_of_ensemble(trainer))
+        if trainer.plan.program.test:
+            metrics.update(_tested(trainer))
     value = None if end == "diverged" or best is None else best.record[trainer.plan.objective.metric]
     return Outcome(state=end, value=value, metrics=metrics, measurements=measurements, steps=steps)
 
@@ -39,6 +42,7 @@ def train_measurements(trainer: Trainer) -> dict[str, Number | list[Number]]:
     """`curves.features` of the whole curve, and what the recipe needs to read them."""
     prepared, objective = trainer.prepared, trainer.plan.objective
     losses = trainer.history.values("loss")
+    steps = trainer.step - trainer.started_at_step
     found: dict[str, Number | list[Number]] = {
         **curves.features(trainer.history.curves, objective.metric, objective.direction),
         "train_size": float(prepared.train.count),
@@ -48,9 +52,13 @@ def train_measurements(trainer: Trainer) -> dict[str, Number | list[Number]]:
         "first_loss": losses[0] if losses else math.nan,
         "last_losses": losses[-LAST_LOSSES:],
         "seconds": trainer.seconds,
+        "samples_per_second": steps * prepared.batch_size / max(trainer.seconds, 1e-9),
+        "peak_memory": peak_memory(prepared.device),
     }
     if trainer.fit_at is not None:
         found["fit_at"] = float(trainer.fit_at)
+    if trainer.out_of_patience:
+        found["stopped_early_at"] = float(trainer.step)
     if trainer.plan.program.subset_batches is not None:
         found["conflicts"] = float(conflicts(prepared))
     return found
@@ -71,18 +79,25 @@ def conflicts(prepared: Prepared) -> int:
     return sum(sum(counts.values()) - max(counts.values()) for counts in seen.values())
 
 
+def _of_ensemble(trainer: Trainer) -> dict[str, Number]:
+    """The kept snapshots together, on validation data and, where it may be opened, on the test set."""
+    prepared, kept = trainer.prepared, trainer.selection.kept
+    if len(kept) < 2:
+        return {}
+    splits = {"val": prepared.validation}
+    if trainer.plan.program.test and prepared.test is not None:
+        splits["test"] = prepared.test
+    return {
+        f"ensemble_{split}_{prepared.metric.name}": ensemble_metric(trainer.model, kept, prepared, samples)
+        for split, samples in splits.items()
+    }
+
+
 def _tested(trainer: Trainer) -> dict[str, Number]:
     """The best snapshot on the test set."""
     prepared = trainer.prepared
     if prepared.test is None or trainer.selection.best is None:
         return {}
     trainer.model.load_state_dict(trainer.selection.best.weights)
-    found = evaluate(
-        prepared.predictor(trainer.model),
-        prepared.test,
-        torch.arange(prepared.test.count),
-        prepared.evaluation_loss,
-        prepared.metric,
-        prepared.batch_size,
-    )
+    found = prepared.evaluate(trainer.model, prepared.test, torch.arange(prepared.test.count))
     return {"test_loss": found.loss, f"test_{prepared.metric.name}": found.metric}

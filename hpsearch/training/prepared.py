@@ -7,6 +7,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Subset
 
 from hpsearch.errors import TrialError
 from hpsearch.records import Program
@@ -15,6 +16,8 @@ from hpsearch.training.augmentation.mixing import CutMix, MixedLoss, Mixing, Mix
 from hpsearch.training.augmentation.pipeline import Augmentation, build_augmentation
 from hpsearch.training.augmentation.views import AveragedModel, Views, scales_up_to
 from hpsearch.training.batches import Batch, DatasetSamples, Samples, TensorSamples, samples_of
+from hpsearch.training.evaluation import Evaluation, evaluate
+from hpsearch.training.gradients import arithmetic
 from hpsearch.training.initialization import initialize
 from hpsearch.training.losses import Loss
 from hpsearch.training.metrics import Metric, own_metric
@@ -62,6 +65,9 @@ class Prepared:
         seed_globals(self.seeds.derive(purpose))
         model = self.task.model(self.params)
         initialize(model, self.params)
+        if self.params["channels_last"]:
+            # Convolutions follow their weights' layout; inputs may stay as they are.
+            model = model.to(memory_format=torch.channels_last)
         return model.to(self.device)
 
     def predictor(self, model: nn.Module) -> nn.Module:
@@ -74,6 +80,15 @@ class Prepared:
         own_loss = type(self.task).loss is not Task.loss
         logits = self.params["loss"] == "cross_entropy" and not own_loss
         return AveragedModel(model, self.views, probabilities=logits)
+
+    def evaluate(self, model: nn.Module, samples: Samples, indices: Tensor) -> Evaluation:
+        """Evaluation loss and metric over the samples at `indices`, in the trial's precision.
+
+        Training samples are seen once and whole, whatever `test_time` says.
+        """
+        predictor = model if samples is self.train else self.predictor(model)
+        with arithmetic(str(self.params["precision"]), self.device):
+            return evaluate(predictor, samples, indices, self.evaluation_loss, self.metric, self.batch_size)
 
     def epoch(self, number: int, first: int = 0) -> Iterator[TrainingBatch]:
         """The minibatches of epoch `number` from the `first`-th on; a partial last batch is dropped."""
@@ -138,6 +153,7 @@ def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: 
     train = samples_of(data.train, "training", device)
     validation = samples_of(data.validation, "validation", device)
     test = None if data.test is None else samples_of(data.test, "test", device)
+    train = _fraction(train, float(params["train_fraction"]), seeds)
     preprocessing = _preprocessing(str(params["preprocessing"]), seeds, train)
     train, validation, test = _preprocessed(preprocessing, train, validation, test)
     batch_size = min(int(params["batch_size"]), train.count)
@@ -234,7 +250,19 @@ def _views(params: Params) -> Views | None:
     return Views(flips=name == "ten_crop", scales=scales)
 
 
-def _subset(train: Samples, count: int, seeds: Seeds) -> TensorSamples:
+def _fraction(train: Samples, fraction: float, seeds: Seeds) -> Samples:
+    """A share of the training set, at least one sample: class-stratified in memory, else drawn at random."""
+    count = max(1, round(fraction * train.count))
+    if count == train.count:
+        return train
+    if isinstance(train, TensorSamples):
+        return _subset(train, count, seeds, "train_fraction")
+    assert isinstance(train, DatasetSamples)
+    chosen = _some(train, count, seeds, "train_fraction").tolist()
+    return DatasetSamples(Subset(train.dataset, chosen), train.device, train.preprocessing)
+
+
+def _subset(train: Samples, count: int, seeds: Seeds, purpose: str = "subset") -> TensorSamples:
     """A fixed, class-stratified part of the training set, in memory."""
     count = min(count, train.count)
     # A Dataset says its labels only by being read: choose among four times as many as are wanted.
@@ -245,7 +273,7 @@ def _subset(train: Samples, count: int, seeds: Seeds) -> TensorSamples:
     )
     inputs, targets = train.take(candidates)
     labels = targets[:, 0].long() if targets.ndim == 2 and targets.shape[1] == 1 else targets
-    chosen, _ = stratified(labels.cpu().numpy(), count, seeds.derive("subset"))
+    chosen, _ = stratified(labels.cpu().numpy(), count, seeds.derive(purpose))
     index = torch.from_numpy(chosen).to(targets.device)
     return TensorSamples(inputs.index_select(0, index), targets.index_select(0, index))
 

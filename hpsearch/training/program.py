@@ -12,14 +12,15 @@ from hpsearch.spec import FileTask, NamedTask
 from hpsearch.spec import Task as TaskSpec
 from hpsearch.training.check import check
 from hpsearch.training.checkpoint import BEST_FILE, LAST_FILE, Checkpoint, read_checkpoint, write_weights
-from hpsearch.training.failure import failed_outcome
+from hpsearch.training.failure import failed_outcome, is_out_of_memory
+from hpsearch.training.memory import out_of_memory
 from hpsearch.training.outcome import train_outcome
 from hpsearch.training.prepared import Prepared, prepare
 from hpsearch.training.resolution import resolved
 from hpsearch.training.schedules import build_schedule
 from hpsearch.training.seeds import Seeds, reproducible
 from hpsearch.training.task import Task
-from hpsearch.training.trainer import Plan, Trainer
+from hpsearch.training.trainer import End, Plan, Trainer
 from hpsearch.vocabulary import Knob, hyperparameters
 from hpsearch.wire import Assignment
 
@@ -106,7 +107,17 @@ def _train(
         keep_last=place.keep_last,
     )
     trainer = Trainer(prepared, plan, report, stop, _start(place, plan))
-    end = trainer.run()
+    end: End | None = None
+    reason = ""
+    try:
+        end = trainer.run()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = str(error)
+    if end is None:  # outside of the handler: the exception held the failed batch's memory
+        del trainer
+        raise out_of_memory(prepared, reason)
     best = trainer.selection.best
     if best is not None and end != "released" and assignment.program.subset_batches is None:
         write_weights(place.work_dir / BEST_FILE, best)

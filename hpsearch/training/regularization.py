@@ -1,4 +1,4 @@
-"""Weight decay, L1 and gradient clipping. Biases and norm scales are never pulled."""
+"""Weight decay and L1. Biases and norm scales are not pulled unless `decay_biases` asks for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,17 +18,23 @@ _NORMS = (
 
 @dataclass(frozen=True)
 class Groups:
-    """A model's trainable parameters: `weights` may decay, `others` (biases, norm scales) may not."""
+    """A model's trainable parameters: `weights` decay, `others` (biases, norm scales) only where asked."""
 
     weights: list[nn.Parameter]
     others: list[nn.Parameter]
+    decay_others: bool = False
+
+    @property
+    def decaying(self) -> list[nn.Parameter]:
+        """What weight decay and L1 pull."""
+        return self.all if self.decay_others else self.weights
 
     @property
     def all(self) -> list[nn.Parameter]:
         return self.weights + self.others
 
 
-def parameter_groups(model: nn.Module) -> Groups:
+def parameter_groups(model: nn.Module, *, decay_biases: bool = False) -> Groups:
     """Weights are parameters of two or more dimensions that belong to no norm layer and are no bias."""
     norm_parameters = {
         id(parameter)
@@ -36,7 +42,7 @@ def parameter_groups(model: nn.Module) -> Groups:
         if isinstance(module, _NORMS)
         for parameter in module.parameters(recurse=False)
     }
-    groups = Groups([], [])
+    groups = Groups([], [], decay_biases)
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue

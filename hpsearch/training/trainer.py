@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hpsearch.records import Program, Series
 from hpsearch.spec import Objective
 from hpsearch.training.augmentation.mixing import Targets
+from hpsearch.training.averaging import Averaged
 from hpsearch.training.checkpoint import (
     Checkpoint,
     optimizer_state,
@@ -22,11 +23,12 @@ from hpsearch.training.checkpoint import (
     write_checkpoint,
 )
 from hpsearch.training.divergence import DivergenceWatch
-from hpsearch.training.evaluation import Evaluation, checked_scalar, evaluate, zero_output_loss
+from hpsearch.training.evaluation import Evaluation, zero_output_loss
+from hpsearch.training.gradients import Gradients
 from hpsearch.training.history import History
 from hpsearch.training.metrics import multilabel_accuracy
-from hpsearch.training.monitors import Measured, UpdateMonitor
-from hpsearch.training.optimizers import build_optimizer
+from hpsearch.training.monitors import Measured, UpdateMonitor, unit_statistics
+from hpsearch.training.optimizers import build_optimizer, scaled_rate
 from hpsearch.training.prepared import Prepared
 from hpsearch.training.regularization import add_l1, parameter_groups
 from hpsearch.training.reporter import Reporter
@@ -35,6 +37,7 @@ from hpsearch.training.seeds import seed_globals
 from hpsearch.training.selection import Selection
 
 STRIDE = 10  # steps between measured steps, looks at the losses, and polls of `stop`
+UNIT_STRIDE = 200  # steps between looks at dead and saturated units, at least
 FIT_LOSS = 0.01  # of the expected loss: when a regression counts as fitted (recipe.md step 2)
 
 End = Literal["completed", "diverged", "released"]
@@ -70,7 +73,9 @@ class Trainer:
     ) -> None:
         self.prepared = prepared
         self.plan = plan
-        self.selection = Selection(plan.objective, prepared.reported_metrics)
+        self.selection = Selection(
+            plan.objective, prepared.reported_metrics, int(prepared.params["snapshots"])
+        )
         self.model = prepared.new_model()
         self.step = self.started_at_step = 0
         self.diverged_at: int | None = None
@@ -79,7 +84,7 @@ class Trainer:
         self._stop = stop
         self._build_optimization()
         self._pending_losses: list[Tensor] = []
-        self._pending_measured: list[tuple[int, float, Measured]] = []
+        self._pending_measured: list[tuple[int, float, Measured | None]] = []
         seed_globals(prepared.seeds.derive("training"))
         self.history = History() if start is None else self._restore(start)
         self._watch = DivergenceWatch(self.history.values("loss"))
@@ -87,11 +92,16 @@ class Trainer:
 
     def _build_optimization(self) -> None:
         params = self.prepared.params
-        self._groups = parameter_groups(self.model)
-        self._optimizer = build_optimizer(self._groups, params)
+        self._groups = parameter_groups(self.model, decay_biases=bool(params["decay_biases"]))
+        self._base_rate = self._rate = scaled_rate(params, self.prepared.batch_size)
+        self._optimizer = build_optimizer(self._groups, {**params, "learning_rate": self._rate})
         self._schedule = build_schedule(params, self.plan.steps, self.prepared.steps_per_epoch)
-        self._monitor = UpdateMonitor(self._groups, params)
-        self._base_rate = self._rate = float(params["learning_rate"])
+        self._monitor = UpdateMonitor(self._groups, params) if params["monitors"] else None
+        precision, parts = str(params["precision"]), int(params["accumulate"])
+        self._gradients = Gradients(self.model, self.prepared.loss, precision, self.prepared.device, parts)
+        self._patience = int(params["patience"])
+        ema_decay = float(params["ema_decay"])
+        self._averaged = Averaged(self.model, ema_decay) if ema_decay > 0 else None
         self._clip_norm = float(params["clip_norm"])
         self._l1 = float(params["l1"])
 
@@ -107,7 +117,7 @@ class Trainer:
 
     def _run(self) -> End:
         per_epoch = self.prepared.steps_per_epoch
-        while self.step < self.plan.steps and self.fit_at is None:
+        while self.step < self.plan.steps and self.fit_at is None and not self.out_of_patience:
             end = self._epoch(*divmod(self.step, per_epoch))
             if end is not None:
                 return end
@@ -123,6 +133,15 @@ class Trainer:
         """Then validation data are looked at once, at the end."""
         return self.plan.program.subset_batches is not None
 
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the last `patience` evaluations of validation data brought no better snapshot."""
+        if self._patience == 0:
+            return False
+        best = self.selection.best
+        steps = self.history.curves.get("val_loss", ([], []))[0]
+        return sum(step > (0 if best is None else best.step) for step in steps) >= self._patience
+
     def _epoch(self, number: int, first: int) -> End | None:
         """The rest of one epoch from minibatch `first` on; None where training goes on behind it."""
         last = (number + 1) * self.prepared.steps_per_epoch
@@ -135,7 +154,7 @@ class Trainer:
                 return "diverged"
             if self.step == last:
                 self._evaluate(with_validation=not self._on_subset)
-            if self.step == self.plan.steps or self.fit_at is not None:
+            if self.step == self.plan.steps or self.fit_at is not None or self.out_of_patience:
                 return None
             self._reporter.tell_when_due()
             if self._stop():
@@ -148,19 +167,29 @@ class Trainer:
         if not self._schedule.constant:
             self._set_rate(self._base_rate * self._schedule.factor(self.step))
         self._optimizer.zero_grad()
-        loss = self.prepared.loss(self.model(inputs), targets)
-        checked_scalar(loss).backward()  # type: ignore[no-untyped-call]
-        before = self._monitor.before() if self.step % STRIDE == 0 else None
+        loss = self._gradients.add(inputs, targets)
+        is_measured = self.step % STRIDE == 0
+        before = self._monitor.before() if is_measured and self._monitor is not None else None
         if self._l1 > 0:
-            add_l1(self._groups.weights, self._l1)
+            add_l1(self._groups.decaying, self._l1)
         if self._clip_norm > 0:
             nn.utils.clip_grad_norm_(self._groups.all, self._clip_norm)
         self._optimizer.step()
+        if self._averaged is not None:
+            self._averaged.update()
         self.step += 1
-        self._pending_losses.append(loss.detach())
-        if before is not None:
-            measured = self._monitor.after(before, self.step, self._rate)
+        self._pending_losses.append(loss)
+        if is_measured:
+            monitor = self._monitor
+            measured = (
+                None if monitor is None or before is None else monitor.after(before, self.step, self._rate)
+            )
             self._pending_measured.append((self.step, self._rate, measured))
+
+    @property
+    def evaluated_model(self) -> nn.Module:
+        """What is measured and kept: the averaged weights where they are asked for."""
+        return self.model if self._averaged is None else self._averaged.model
 
     def _set_rate(self, rate: float) -> None:
         self._rate = rate
@@ -179,10 +208,9 @@ class Trainer:
         self.history.extend("loss", range(first, first + len(losses)), losses)
         for step, rate, measured in self._pending_measured:
             if self.diverged_at is None or step <= self.diverged_at:
-                grad_norm, update_ratio = measured.read()
                 self.history.add("learning_rate", step, rate)
-                self.history.add("grad_norm", step, grad_norm)
-                self.history.add("update_ratio", step, update_ratio)
+                for name, value in measured.read().items() if measured is not None else ():
+                    self.history.add(name, step, value)
         self._pending_losses.clear()
         self._pending_measured.clear()
 
@@ -192,20 +220,25 @@ class Trainer:
         record = {"train_loss": found.loss, f"train_{name}": found.metric}
         if self.plan.program.stop_when_fit and self.fit_at is None and self._fits(found):
             self.fit_at = self.step
+        if self._monitor is not None and self._is_time_for_units():
+            record |= unit_statistics(self.model, prepared)
         if with_validation:
             found = self._measured(torch.arange(prepared.validation.count), on_train=False)
             record |= {"val_loss": found.loss, f"val_{name}": found.metric}
-            self.selection.consider(self.step, record, self.model)
+            self.selection.consider(self.step, record, self.evaluated_model)
         for metric, value in record.items():
             self.history.add_once(metric, self.step, value)
 
     def _measured(self, indices: Tensor, *, on_train: bool) -> Evaluation:
         prepared = self.prepared
         samples = prepared.train if on_train else prepared.validation
-        model = self.model if on_train else prepared.predictor(self.model)
-        return evaluate(
-            model, samples, indices, prepared.evaluation_loss, prepared.metric, prepared.batch_size
-        )
+        return prepared.evaluate(self.evaluated_model, samples, indices)
+
+    def _is_time_for_units(self) -> bool:
+        """At the end of an epoch once in UNIT_STRIDE steps: a forward pass costs about two steps."""
+        epoch, rest = divmod(self.step, self.prepared.steps_per_epoch)
+        epochs = -(-UNIT_STRIDE // self.prepared.steps_per_epoch)
+        return rest == 0 and epoch % epochs == 0
 
     def _fits(self, found: Evaluation) -> bool:
         """Every target met; a regression: a hundredth of the loss that zero outputs have."""
@@ -228,13 +261,17 @@ class Trainer:
             rng=rng_state(self.prepared.device),
             best=self.selection.best,
             curves=self.history.curves,
+            runners_up=tuple(self.selection.kept[1:]),
+            averaged={} if self._averaged is None else self._averaged.state(),
         )
         write_checkpoint(self.plan.last, checkpoint)
 
     def _restore(self, start: Checkpoint) -> History:
         self.model.load_state_dict(start.model)
+        if self._averaged is not None:
+            self._averaged.restore(start.averaged)
         restore_optimizer(self._optimizer, start.optimizer)
         restore_rng(start.rng, self.prepared.device)
         self.step = self.started_at_step = start.step
-        self.selection.best = start.best
+        self.selection.restore(() if start.best is None else (start.best, *start.runners_up))
         return History(start.curves)

@@ -29,7 +29,8 @@ def put_together(*parts: dict[str, Points]) -> dict[str, Points]:
 
 
 def timeless(measurements: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in measurements.items() if name != "seconds"}
+    clocks = ("seconds", "samples_per_second", "peak_memory")
+    return {name: value for name, value in measurements.items() if name not in clocks}
 
 
 # Questions come at steps 10, 17 (an epoch's end), 20, 30, 34, ...

@@ -25,6 +25,18 @@ class MixedTargets:
     partners: Tensor
     share: float
 
+    def __len__(self) -> int:
+        return len(self.own)
+
+    @property
+    def device(self) -> torch.device:
+        return self.own.device
+
+    def chunk(self, parts: int) -> "tuple[MixedTargets, ...]":
+        """Like a tensor's: consecutive samples, with the same share."""
+        pairs = zip(self.own.chunk(parts), self.partners.chunk(parts), strict=True)
+        return tuple(MixedTargets(own, partners, self.share) for own, partners in pairs)
+
 
 Targets = Tensor | MixedTargets
 
