@@ -36,6 +36,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/trainer.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/planning.py
+	$(BIN)/python benchmarks/regularizers.py
 
 clean:
 	rm -rf .venv .hpsearch build dist

@@ -1,5 +1,6 @@
 """Loss and gradients of one batch, in the precision and the parts that are asked for."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -42,7 +43,8 @@ class Gradients:
             loss.backward()  # type: ignore[no-untyped-call]
             return loss.detach()
         total = torch.zeros((), device=targets.device)
-        for some, wanted in zip(inputs.chunk(self._parts), targets.chunk(self._parts), strict=True):
+        parts: Sequence[Targets] = targets.chunk(self._parts)
+        for some, wanted in zip(inputs.chunk(self._parts), parts, strict=True):
             loss = self._loss_of(some, wanted) * (len(wanted) / len(targets))
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
