@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from hpsearch.errors import HpsearchError, Problem
-from hpsearch.spec import describe
+from hpsearch.sentences import describe
 from hpsearch.wire import ProblemDetails, ProblemItem
 
 MEDIA_TYPE = "application/problem+json"

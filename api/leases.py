@@ -17,8 +17,8 @@ from api.parameters import CheckpointName, Held, RunKey
 from api.resources import Resources
 from hpsearch.errors import HpsearchError, InvalidInput, LeaseLost
 from hpsearch.records import Checkpoint, Outcome, RunId, WorkerId
+from hpsearch.sentences import problems_of
 from hpsearch.service import checkpoints, leases
-from hpsearch.spec import problems_of
 from hpsearch.store import runs
 from hpsearch.wire import (
     MAX_POINTS,

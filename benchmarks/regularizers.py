@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hpsearch.records import Budget, Program
 from hpsearch.space import Params
-from hpsearch.spec import NamedTask
+from hpsearch.tasks import NamedTask
 from hpsearch.training.program import Place, run_program
 from hpsearch.wire import Assignment
 

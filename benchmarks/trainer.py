@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from hpsearch.records import Budget, Program
 from hpsearch.space import Params
-from hpsearch.spec import NamedTask
+from hpsearch.tasks import NamedTask
 from hpsearch.training.named import DatasetModel
 from hpsearch.training.prepared import Prepared, prepare
 from hpsearch.training.program import Place, all_hyperparameters, run_program

@@ -4,9 +4,8 @@ Every error is one sentence with a JSON pointer; `studyfile` turns pointers into
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -14,15 +13,14 @@ from hpsearch import command
 from hpsearch.augmentation_rules import contradictions, image_shape
 from hpsearch.command import CommandTask
 from hpsearch.contradictions import Settings, loop_contradictions, model_contradictions
-from hpsearch.errors import InvalidInput, Problem, nearest, unknown
+from hpsearch.errors import InvalidInput, Problem, unknown
 from hpsearch.records import Record, digest_of
+from hpsearch.sentences import SpecProblems, problems_of
 from hpsearch.space import Axis, Params, ParamValue, grid_size
+from hpsearch.tasks import FileTask, NamedTask, Task, objective_metrics
 from hpsearch.vocabulary import (
-    DATASETS,
     HYPERPARAMETERS,
     METHODS,
-    METRICS,
-    MODELS,
     OWN_TASK_DEFAULTS,
     Knob,
     check_value,
@@ -31,61 +29,7 @@ from hpsearch.vocabulary import (
 )
 
 MAX_TRIALS = 1_000_000
-# A worker's label: it was started with a folder of task files. Only such a worker is given their studies.
-TASK_FILES = "task-files"
-# And for commands: it was started with --allow-commands.
-COMMANDS = "commands"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
-
-
-class NamedTask(Record):
-    """A data set and a model by name."""
-
-    kind: Literal["named"] = "named"
-    dataset: str
-    model: str
-    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
-
-    @field_validator("dataset")
-    @classmethod
-    def _known_dataset(cls, name: str) -> str:
-        if name not in DATASETS:
-            raise ValueError(unknown("data set", name, DATASETS))
-        return name
-
-    @field_validator("model")
-    @classmethod
-    def _known_model(cls, name: str) -> str:
-        if name not in MODELS:
-            near = nearest(name, MODELS)
-            also = f"did you mean {near!r}?" if near else "mlp, cnn or a torchvision classification model"
-            raise ValueError(f"unknown model {name!r}; {also}")
-        return name
-
-
-class FileTask(Record):
-    """A `Task` subclass in a file beside the study file. `sha256` binds the study to the file's contents.
-
-    `knobs` and `metric` are the class's own, read from its source without importing it.
-    """
-
-    kind: Literal["file"] = "file"
-    file: str
-    class_name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    knobs: dict[str, Knob] = {}
-    metric: str | None = None
-
-    @field_validator("file")
-    @classmethod
-    def _plain_name(cls, name: str) -> str:
-        path = PurePosixPath(name)
-        if path.suffix != ".py" or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-            raise ValueError(f"task file must be a .py file inside the study's folder, not {name!r}")
-        return name
-
-
-Task = Annotated[NamedTask | FileTask | CommandTask, Field(discriminator="kind")]
 
 
 class Objective(Record):
@@ -313,27 +257,6 @@ class StudySpec(Record):
         yield from loop_contradictions(settings, epochs)
 
 
-class SpecProblems(ValueError):
-    """Several problems found at once, carried through pydantic."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(p.detail for p in problems))
-        self.problems = problems
-
-
-def objective_metrics(task: NamedTask | FileTask | CommandTask) -> set[str] | None:
-    """Metrics that a task reports, or None where only its code knows."""
-    if isinstance(task, CommandTask):
-        return set(task.groups) or None
-    if isinstance(task, FileTask):
-        if task.metric not in METRICS:
-            return None
-        name = task.metric
-    else:
-        name = task.metric
-    return {f"{split}_{what}" for split in ("val", "train") for what in ("loss", name)}
-
-
 def _axis_problem(name: str, axis: Axis, knobs: dict[str, Knob]) -> str | None:
     try:
         for value in axis.choices if axis.choices is not None else axis.bounds:
@@ -384,65 +307,6 @@ def _with_kind_of_task(raw: Any) -> Any:
         return raw
     kind = "file" if "file" in raw["task"] else "command" if "argv" in raw["task"] else "named"
     return {**raw, "task": {"kind": kind, **raw["task"]}}
-
-
-def problems_of(error: ValidationError, model: type[Record]) -> Iterator[Problem]:
-    """pydantic's errors as pointers and single sentences, unknown keys with the nearest valid name."""
-    return describe(error.errors(include_url=False), model)
-
-
-def describe(items: Iterable[Any], model: type[Any] | None) -> Iterator[Problem]:
-    """The same of pydantic's error items; `model` is where valid names are looked up, if it is known."""
-    for item in items:
-        inner = item.get("ctx", {}).get("error")
-        if isinstance(inner, SpecProblems):
-            yield from inner.problems
-            continue
-        location = _without_tag([str(part) for part in item["loc"]])
-        pointer = "".join(f"/{part}" for part in location)
-        yield Problem(pointer, _sentence(item, location, model))
-
-
-def _without_tag(location: list[str]) -> list[str]:
-    """pydantic puts a union's tag into the location; the document has no such level."""
-    at = location.index("task") + 1 if "task" in location else len(location)
-    return (
-        location[:at] + location[at + 1 :]
-        if location[at : at + 1] in (["named"], ["file"], ["command"])
-        else location
-    )
-
-
-def _sentence(item: Any, location: list[str], model: type[Any] | None) -> str:
-    where = ".".join(location) or "the document"
-    if item["type"] == "extra_forbidden":
-        return unknown("key", location[-1], _keys_at(model, location[:-1]) or ["(none)"])
-    if item["type"] == "missing":
-        return f"{where} is missing"
-    if item["type"] == "value_error":
-        message = str(item["ctx"]["error"])
-        return message if location == [] or location[-1] in message.split(" ")[0:3] else f"{where}: {message}"
-    shown = repr(item["input"])
-    shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    return f"{where}: {item['msg'][0].lower()}{item['msg'][1:]}, not {shown}"
-
-
-def _keys_at(model: type[Any] | None, location: list[str]) -> list[str]:
-    """The field names valid at a place in the document; empty where any key is allowed."""
-    current: Any = model
-    for part in location:
-        fields = getattr(current, "model_fields", None)
-        if not fields or part not in fields:
-            nested = {"task": NamedTask, "space": Axis}
-            current = next((nested[p] for p in location if p in nested), None)
-            break
-        annotation = fields[part].annotation
-        current = (
-            annotation
-            if hasattr(annotation, "model_fields")
-            else {"task": NamedTask, "space": Axis}.get(part)
-        )
-    return list(getattr(current, "model_fields", {}))
 
 
 def changed_keys(old: StudySpec, new: StudySpec) -> list[str]:

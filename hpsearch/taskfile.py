@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.errors import InvalidInput, unknown
-from hpsearch.spec import FileTask
+from hpsearch.tasks import FileTask
 from hpsearch.vocabulary import Knob
 
 MAX_BYTES = 4 * 1024 * 1024

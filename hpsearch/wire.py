@@ -26,7 +26,8 @@ from hpsearch.records import (
     WorkerId,
 )
 from hpsearch.space import Params
-from hpsearch.spec import Objective, Task
+from hpsearch.spec import Objective
+from hpsearch.tasks import Task
 
 MAX_POINTS = 10_000  # metric points in one report
 MAX_PACK = 64  # leases in one pack

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch import studyfile
-from hpsearch.spec import FileTask
+from hpsearch.tasks import FileTask
 
 STUDIES = Path(__file__).parent.parent / "studies"
 FOLDERS = sorted(path for path in STUDIES.iterdir() if (path / "study.yaml").exists())

@@ -7,7 +7,7 @@ import pytest
 
 from hpsearch import studyfile
 from hpsearch.errors import InvalidInput
-from hpsearch.spec import FileTask, NamedTask
+from hpsearch.tasks import FileTask, NamedTask
 
 WHOLE = """\
 task: {dataset: digits, model: mlp}

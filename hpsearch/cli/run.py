@@ -144,7 +144,7 @@ def _awake(handle: "StudyHandle") -> "Study":
 
 def why_idle(client: "Client", spec: "StudySpec") -> str:
     """Why trials wait though none runs."""
-    from hpsearch.spec import FileTask
+    from hpsearch.tasks import FileTask
 
     workers = [worker for worker in client.workers() if worker.state == "active"]
     if not workers:

@@ -8,7 +8,8 @@ from functools import cached_property
 from hpsearch.recipe.carry import Carry, latest_carry
 from hpsearch.records import Budget, Program, Stage, StageKind, Trial, TrialId, TrialPlan, TrialState
 from hpsearch.space import Params, ParamValue, canonical
-from hpsearch.spec import FileTask, NamedTask, StudySpec
+from hpsearch.spec import StudySpec
+from hpsearch.tasks import FileTask, NamedTask
 from hpsearch.vocabulary import AUGMENTATIONS, check_value
 
 # Switched off where a step says "regularization off" (steps 1 and 2).

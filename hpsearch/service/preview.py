@@ -10,7 +10,8 @@ from hpsearch.recipe.history import History
 from hpsearch.recipe.refine import TOP
 from hpsearch.samplers import random
 from hpsearch.space import Params, grid_points
-from hpsearch.spec import NamedTask, StudySpec
+from hpsearch.spec import StudySpec
+from hpsearch.tasks import NamedTask
 from hpsearch.vocabulary import DATASETS
 from hpsearch.wire import Preview
 

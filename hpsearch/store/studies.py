@@ -18,9 +18,10 @@ from hpsearch.records import (
     TrialState,
     WorkerId,
 )
-from hpsearch.spec import COMMANDS, TASK_FILES, FileTask, StudySpec
+from hpsearch.spec import StudySpec
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import runs, studies
+from hpsearch.tasks import COMMANDS, TASK_FILES, FileTask
 
 
 @dataclass(frozen=True)

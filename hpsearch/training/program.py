@@ -8,8 +8,8 @@ from pathlib import Path
 from hpsearch.command import CommandTask
 from hpsearch.records import Outcome, Series, digest_of
 from hpsearch.space import Params
-from hpsearch.spec import FileTask, NamedTask
-from hpsearch.spec import Task as TaskSpec
+from hpsearch.tasks import FileTask, NamedTask
+from hpsearch.tasks import Task as TaskSpec
 from hpsearch.training.check import check
 from hpsearch.training.checkpoint import BEST_FILE, LAST_FILE, Checkpoint, read_checkpoint, write_weights
 from hpsearch.training.failure import failed_outcome, is_out_of_memory

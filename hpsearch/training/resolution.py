@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hpsearch.command import CommandTask
 from hpsearch.errors import TaskNotAllowed, TrialError, unknown
-from hpsearch.spec import FileTask
-from hpsearch.spec import Task as TaskSpec
+from hpsearch.tasks import FileTask
+from hpsearch.tasks import Task as TaskSpec
 from hpsearch.training.named import DatasetModel
 from hpsearch.training.task import Task
 

@@ -16,7 +16,7 @@ import hpsearch
 from hpsearch.client import Client
 from hpsearch.errors import HpsearchError, ServerUnreachable, Unavailable
 from hpsearch.records import Worker
-from hpsearch.spec import COMMANDS, TASK_FILES
+from hpsearch.tasks import COMMANDS, TASK_FILES
 from hpsearch.wire import RegisterWorker
 from hpsearch.worker.backoff import Backoff
 from hpsearch.worker.crew import Crew

@@ -7,7 +7,7 @@ import pytest
 from hpsearch.errors import Conflict, NotFound
 from hpsearch.records import FailureReason, Outcome, RunState, StudyState, TrialState, WorkerId
 from hpsearch.service import leases, studies, trials, workers
-from hpsearch.spec import COMMANDS, TASK_FILES
+from hpsearch.tasks import COMMANDS, TASK_FILES
 from hpsearch.wire import HeartbeatRequest, LeaseRequest, ReportRequest, RunReport
 
 

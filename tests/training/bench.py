@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from hpsearch.records import Budget, Outcome, Points, Program, Series
-from hpsearch.spec import NamedTask, Objective
+from hpsearch.spec import Objective
+from hpsearch.tasks import NamedTask
 from hpsearch.training.program import Place, run_program
 from hpsearch.wire import Assignment
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hpsearch.records import Program
-from hpsearch.spec import NamedTask
+from hpsearch.tasks import NamedTask
 from hpsearch.training.program import Place, run_task
 from hpsearch.training.seeds import reproducible
 from hpsearch.training.task import Data, Task

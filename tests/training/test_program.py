@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from hpsearch.records import Budget, FailureReason, Program
-from hpsearch.spec import FileTask, NamedTask, Objective
+from hpsearch.spec import Objective
+from hpsearch.tasks import FileTask, NamedTask
 from hpsearch.training.program import run_program
 from hpsearch.wire import Assignment
 from tests.training.bench import Bench, digits, never

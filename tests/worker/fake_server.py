@@ -22,7 +22,7 @@ from hpsearch.records import (
     WorkerState,
 )
 from hpsearch.space import Params
-from hpsearch.spec import FileTask, NamedTask, Task
+from hpsearch.tasks import FileTask, NamedTask, Task
 from hpsearch.wire import (
     Assignment,
     HeartbeatRequest,

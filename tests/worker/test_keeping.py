@@ -3,7 +3,8 @@ import math
 import pytest
 
 from hpsearch.records import Outcome, Program, RunId, TrialId
-from hpsearch.spec import NamedTask, Objective
+from hpsearch.spec import Objective
+from hpsearch.tasks import NamedTask
 from hpsearch.wire import Assignment, Lease
 from hpsearch.worker.keeping import LONG_SECONDS, Keeper
 

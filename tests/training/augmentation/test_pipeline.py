@@ -10,7 +10,7 @@ from torch import Generator
 
 from hpsearch.errors import TrialError
 from hpsearch.records import Budget, Outcome, Program
-from hpsearch.spec import FileTask
+from hpsearch.tasks import FileTask
 from hpsearch.training.augmentation.pipeline import build_augmentation
 from hpsearch.training.checkpoint import BEST_FILE, LAST_FILE
 from hpsearch.training.preprocessing import fit_preprocessing
