@@ -145,13 +145,18 @@ class Case:
 
     @cached_property
     def noise(self) -> float:
-        """Standard error of a validation figure, as a share of 1: what its size allows, and the run's own jitter."""
+        """Standard error of a validation figure: of a share by the binomial and the run's own jitter, of the
+        loss explained by the chi-squared spread of a mean of squares, sqrt(2 / n).
+        """
         size = self.run.seen.measurement("val_size", math.nan)
-        binomial = 0.0
-        if self.accuracy and size > 0:
-            share = min(max(self.end.val_metric, 1 / (size + 2)), 1 - 1 / (size + 2))
-            binomial = math.sqrt(share * (1 - share) / size)
-        jitter = self.feature("objective_se") if self.accuracy else math.nan
+        if not size > 0:
+            return 0.0
+        if not self.accuracy:
+            lost = min(max(1 - self.end.val_skill, 0.0), 1.0)
+            return math.sqrt(2 / size) * lost
+        share = min(max(self.end.val_metric, 1 / (size + 2)), 1 - 1 / (size + 2))
+        binomial = math.sqrt(share * (1 - share) / size)
+        jitter = self.feature("objective_se")
         return max(binomial, 0.0 if math.isnan(jitter) else min(jitter, 3 * binomial))
 
     @cached_property

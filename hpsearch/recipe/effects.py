@@ -7,6 +7,7 @@ from hpsearch.recipe.case import Case, Level, Probe, Result
 
 TRAIN_GAIN, TRAIN_LOSS_SHARE = 0.02, 0.10  # that count as better on training data: points, relative loss
 VAL_GAIN, VAL_LOSS_SHARE = 0.01, 0.07  # on validation data; points are held against their noise too
+CLEAR_LOSS_SHARE = 0.15
 DECISIVE = 0.25  # of everything there is to gain, validation and training averaged
 
 
@@ -34,6 +35,13 @@ class Effect:
     @property
     def helps_validation(self) -> bool:
         return self._val_better(self.end)
+
+    @property
+    def helps_clearly(self) -> bool:
+        """By points, or by so much of the loss that no continuation of a settled run shows it."""
+        points = self.after.val_metric - self.end.val_metric
+        saved = _saved(self.end.val_skill, self.after.val_skill) >= CLEAR_LOSS_SHARE
+        return saved or (self.accuracy and points >= max(VAL_GAIN, self.noise))
 
     @property
     def helps_training(self) -> bool:

@@ -176,7 +176,9 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
         case VerdictCode.PLATEAU_DECAY:
             # More steps at the same rate must not do as well.
             return at_end and (longer is None or found.beats(longer))
-        case VerdictCode.OVER_REGULARIZED | VerdictCode.TRAIN_LONGER:
+        case VerdictCode.TRAIN_LONGER:
+            return at_end and found.helps_clearly
+        case VerdictCode.OVER_REGULARIZED:
             return at_end
         case _:
             return at_end or ahead

@@ -25,6 +25,7 @@ FLAT_FRACTION, FLAT_STEPS = 0.10, 20
 TREND_P, LATE_DROP, FEW = 0.1, 0.05, 6
 LATE_BEST = 0.75  # position of the best epoch from which longer training may pay
 FAR_TARGETS = 4.0
+SHORT = 5  # epochs, below which more of them are the first thing to try
 HIGH_MOMENTUM = 0.95
 LONG_WARMUP = 0.3  # of the run
 ORDERED = 0.3
@@ -67,6 +68,8 @@ def general(case: Case) -> tuple[Raise, ...]:
     if case.run.diverged or not case.learned:
         rates = (_rate_too_high, _rate_too_low) if steps_are_large(case) else (_rate_too_low, _rate_too_high)
         return (*rates, _too_small)
+    if case.epochs < SHORT:
+        return (_train_longer, _rate_too_low, _rate_too_high, _too_small)
     if still_falling(case) or case.number("warmup_epochs") > LONG_WARMUP * case.epochs:
         rough = jumps(case) or case.number("momentum") > HIGH_MOMENTUM
         rates = (_rate_too_high, _rate_too_low) if rough else (_rate_too_low,)
@@ -192,9 +195,7 @@ def _rate_too_high(case: Case) -> Suspicion | None:
     if case.number("momentum") > HIGH_MOMENTUM:
         why = f"momentum {case.number('momentum'):g} multiplies the rate by {1 / (1 - case.number('momentum')):.3g}"
         return Suspicion(VerdictCode.LR_TOO_HIGH, why, ({"momentum": 0.9}, {"learning_rate": rate * 0.1}), share=0.2)
-    if not steps_are_large(case):
-        return None
-    why = f"the loss is rough (noise {noise:.2f}, highest {spike:.2g} times its start)"
+    why = f"the loss came to rest unfitted (noise {noise:.2f}, highest {spike:.2g} times its start)"
     return _rates(VerdictCode.LR_TOO_HIGH, why, rate, (0.1,), share=0.2)
 
 
@@ -242,7 +243,7 @@ def _plateau(case: Case) -> Suspicion | None:
 def _train_longer(case: Case) -> Suspicion | None:
     if case.values["schedule"] != "constant":
         return None
-    share = 0.4 if still_falling(case) else 0.2
+    share = 0.6 if case.epochs < SHORT else 0.4 if still_falling(case) else 0.2
     return Suspicion(
         VerdictCode.TRAIN_LONGER, "the training data are not fit yet", ({},), share=share, continues=True
     )
