@@ -91,8 +91,9 @@ class Case:
         return self.run.seen.measurement(name)
 
     def cost(self, probe: Probe) -> float:
-        """Epochs that a probe trains."""
-        return probe.epochs - (self.epochs if probe.continues else 0.0)
+        """Epochs of the whole training set that a probe trains."""
+        share = float(probe.changes.get("train_fraction", 0.0)) / self.number("train_fraction") or 1.0
+        return share * probe.epochs - (self.epochs if probe.continues else 0.0)
 
     @cached_property
     def spent(self) -> float:

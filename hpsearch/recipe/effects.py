@@ -33,6 +33,13 @@ class Effect:
         return _gain(self.before, self.after)
 
     @property
+    def lost(self) -> float:
+        """How much of the validation figure the change cost."""
+        if self.accuracy:
+            return self.end.val_metric - self.after.val_metric
+        return self.end.val_skill - self.after.val_skill
+
+    @property
     def helps_validation(self) -> bool:
         return self._val_better(self.end)
 
@@ -40,8 +47,10 @@ class Effect:
     def helps_clearly(self) -> bool:
         """By points, or by so much of the loss that no continuation of a settled run shows it."""
         points = self.after.val_metric - self.end.val_metric
-        saved = _saved(self.end.val_skill, self.after.val_skill) >= CLEAR_LOSS_SHARE
-        return saved or (self.accuracy and points >= max(VAL_GAIN, self.noise))
+        saved = _saved(self.end.val_skill, self.after.val_skill)
+        if not self.accuracy:
+            return saved >= CLEAR_LOSS_SHARE
+        return points >= max(VAL_GAIN, self.noise) or (saved >= CLEAR_LOSS_SHARE and points >= self.noise)
 
     @property
     def helps_training(self) -> bool:

@@ -17,6 +17,7 @@ from hpsearch.recipe.findings import (
     not_enough,
     overfitting,
     proven,
+    short_of_data,
     unproven,
     without_proof,
 )
@@ -26,15 +27,21 @@ from hpsearch.vocabulary import VerdictCode
 
 LEAST_EVALUATIONS = 3
 WHOLE_EPOCHS = 8  # a run so long is held against its probes at whole epochs
-GAP, WIDE_GAP, VAL_RISE = 0.10, 0.20, 1.10
+SMALL_GAP, GAP, WIDE_GAP, VAL_RISE = 0.04, 0.10, 0.20, 1.10
+DATA_SLOPE = 0.03  # of the validation figure that half of the training data cost
 NEARLY = 0.6  # of the best gain: a more specific cause that gets so far is the cause
-STRONG_GAIN = 0.04  # that proves what step 1's numbers already say
+BLOCKING = (VerdictCode.VANISHING, VerdictCode.DEAD)  # no size helps behind them, only a way around
+STRONG_GAIN = 0.015  # that proves what step 1's numbers already say
 FASTER = 10**0.5  # neighbours of a proven learning rate
 
 
 def examine(case: Case) -> tuple[Probe, ...] | Verdict:
     """The probes to run next, or the verdict."""
-    found = bug(case) or evaluates_otherwise(case) or not_enough(case, LEAST_EVALUATIONS if not case.allowance else 1)
+    found = (
+        bug(case)
+        or evaluates_otherwise(case)
+        or not_enough(case, LEAST_EVALUATIONS if not case.allowance else 1)
+    )
     if found is not None:
         return found
     if not case.allowance:
@@ -141,7 +148,24 @@ def _conclude(case: Case, suspects: Sequence[Suspicion]) -> tuple[Probe, ...] | 
         return proven(case, suspicion, best, others)
     if overfits(case):
         return _overfit(case)
-    return without_proof(case, suspects, tried, gap_of(case) > GAP + 2 * case.noise, LEAST_EVALUATIONS)
+    lags = gap_of(case) > GAP + 2 * case.noise
+    if case.fitted and not lags and gap_of(case) > SMALL_GAP + 2 * case.noise:
+        return _short_of_data(case)
+    return without_proof(case, suspects, tried, lags, LEAST_EVALUATIONS)
+
+
+def _short_of_data(case: Case) -> tuple[Probe, ...] | Verdict:
+    """A small gap is overfitting where data are short: then half of them do clearly worse."""
+    probe = Probe({"train_fraction": case.number("train_fraction") / 2}, case.epochs)
+    result = case.results.get(probe.key)
+    if result is None and (open_ := _affordable(case, [probe])):
+        return open_
+    if result is not None and result.usable:
+        halved = effect(case, probe, result)
+        lost = halved.lost
+        if lost > max(DATA_SLOPE, 2 * case.noise):
+            return short_of_data(case, halved)
+    return without_proof(case, (), (), False, LEAST_EVALUATIONS)
 
 
 def _cause(
@@ -153,7 +177,8 @@ def _cause(
     size = [(s, e) for s, e in helping if s.code is VerdictCode.UNDERFIT]
     sick = next((s for s in suspects if s.strong), None)
     if len(size) == len(helping):
-        return (sick, size[0][1]) if sick is not None and not case.learned else size[0]
+        blocked = sick is not None and (not case.learned or sick.code in BLOCKING)
+        return (sick, size[0][1]) if sick is not None and blocked else size[0]
     if still_falling(case) or sick is not None:
         helping = [pair for pair in helping if pair not in size]
     most = max(strength(e) for _, e in helping)

@@ -87,7 +87,9 @@ def without_proof(
     names = ", ".join(dict.fromkeys(_change(effect) for _, effect in tried)) or "nothing"
     if case.run.diverged or not case.learned:
         first = next((s for s in suspects if s.strong), None)
-        code = first.code if first else (VerdictCode.LR_TOO_HIGH if case.run.diverged else VerdictCode.UNDERFIT)
+        code = (
+            first.code if first else (VerdictCode.LR_TOO_HIGH if case.run.diverged else VerdictCode.UNDERFIT)
+        )
         why = first.why if first else ("the run diverged" if case.run.diverged else "nothing was learned")
         return _unsure(case, code, f"{why}; tried without gain: {names}")
     if lags:
@@ -140,6 +142,21 @@ def overfitting(case: Case, effects: Sequence[Effect]) -> Verdict:
         remedy=Remedy(text=TEXTS[VerdictCode.OVERFIT], changes=changes),
         probe=probe_of(case, best) if best is not None else None,
         alternatives=(VerdictCode.LABELS,),
+    )
+
+
+def short_of_data(case: Case, halved: Effect) -> Verdict:
+    text = (
+        f"the training data are learned by heart, validation lags ({_level(case)}), and half of the data cost "
+        f"{halved.lost:.2g} more: more data would help"
+    )
+    return Verdict(
+        code=VerdictCode.OVERFIT,
+        text=text,
+        confidence=0.75,
+        evidence=evidence(case),
+        remedy=Remedy(text=TEXTS[VerdictCode.OVERFIT]),
+        probe=probe_of(case, halved),
     )
 
 

@@ -273,7 +273,9 @@ def _labels_follow_inputs(check: Measured, evidence: list[Evidence]) -> Verdict 
     limit = LABEL_SHARE * validation
     judged = validation > LABEL_SIGNAL
     ok = not judged or train >= limit
-    if _note(evidence, "neighbours' agreement on training labels", train, f">= {limit:.2g}" if judged else "", ok):
+    if _note(
+        evidence, "neighbours' agreement on training labels", train, f">= {limit:.2g}" if judged else "", ok
+    ):
         return None
     return _failure(
         VerdictCode.LABELS,
@@ -291,7 +293,13 @@ def _labels_mean_the_same(check: Measured, evidence: list[Evidence]) -> Verdict 
     judged = within > LABEL_SIGNAL
     limit = CROSS_SHARE * within
     ok = not judged or across >= limit
-    if _note(evidence, "training neighbours' vote on validation labels", across, f">= {limit:.2g}" if judged else "", ok):
+    if _note(
+        evidence,
+        "training neighbours' vote on validation labels",
+        across,
+        f">= {limit:.2g}" if judged else "",
+        ok,
+    ):
         return None
     return _failure(
         VerdictCode.LABELS,
@@ -303,9 +311,15 @@ def _labels_mean_the_same(check: Measured, evidence: list[Evidence]) -> Verdict 
 
 def _evaluates(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     jitter, dependence = check.measurement("evaluation_jitter"), check.measurement("batch_dependence")
-    same = _note(evidence, "difference of two evaluations", jitter, f"<= {EVALUATION:g}", jitter <= EVALUATION)
+    same = _note(
+        evidence, "difference of two evaluations", jitter, f"<= {EVALUATION:g}", jitter <= EVALUATION
+    )
     alone = _note(
-        evidence, "change when evaluated in half batches", dependence, f"<= {EVALUATION:g}", dependence <= EVALUATION
+        evidence,
+        "change when evaluated in half batches",
+        dependence,
+        f"<= {EVALUATION:g}",
+        dependence <= EVALUATION,
     )
     if same and alone:
         return None

@@ -194,7 +194,12 @@ def _rate_too_high(case: Case) -> Suspicion | None:
         return _rates(VerdictCode.LR_TOO_HIGH, why, rate, (0.1, 0.01), share=0.15)
     if case.number("momentum") > HIGH_MOMENTUM:
         why = f"momentum {case.number('momentum'):g} multiplies the rate by {1 / (1 - case.number('momentum')):.3g}"
-        return Suspicion(VerdictCode.LR_TOO_HIGH, why, ({"momentum": 0.9}, {"learning_rate": rate * 0.1}), share=0.2)
+        tries: tuple[Params, ...] = ({"momentum": 0.9}, {"learning_rate": rate * 0.1})
+        return Suspicion(VerdictCode.LR_TOO_HIGH, why, tries, share=0.2, strong=True)
+    if spike > SPIKE and case.fitted:
+        why = f"the loss reached {spike:.2g} times its start before it fell"
+        tries = ({"learning_rate": rate * 0.1}, {"learning_rate": rate * 10**-0.5})
+        return Suspicion(VerdictCode.LR_TOO_HIGH, why, tries, share=0.4, strong=True)
     why = f"the loss came to rest unfitted (noise {noise:.2f}, highest {spike:.2g} times its start)"
     return _rates(VerdictCode.LR_TOO_HIGH, why, rate, (0.1,), share=0.2)
 
