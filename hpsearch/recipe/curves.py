@@ -22,8 +22,9 @@ def step(history: History, stage: Stage) -> Answer:
         plans = tuple(_plan(history, run, probe) for probe in found)
         if not history.done(plans):
             return plans
+        case = case_of(history, run, results)
         for probe, trial in zip(found, history.results(plans), strict=True):
-            results[probe.key] = Result(str(trial.state), trial, _cost(probe, run))
+            results[probe.key] = Result(str(trial.state), trial, case.cost(probe))
 
 
 def judged_run(history: History) -> Trial:
@@ -42,18 +43,18 @@ def judged_run(history: History) -> Trial:
 
 
 def case_of(history: History, run: Trial, results: dict[tuple[object, ...], Result]) -> Case:
-    assert run.budget is not None and run.budget.epochs is not None
+    epochs = _epochs(run)
     metric = history.spec.objective.metric.removeprefix("val_")
     return Case(
         values=history.spec.hyperparameters(run.params),
-        epochs=run.budget.epochs,
+        epochs=epochs,
         metric=metric,
         accuracy="accuracy" in metric,
         check=history.check_trial(),
         run=Result(str(run.state), run),
         sizing=SIZING,
         results=results,
-        allowance=run.budget.epochs,
+        allowance=epochs,
     )
 
 
@@ -68,9 +69,10 @@ def _plan(history: History, run: Trial, probe: Probe) -> TrialPlan:
     return plan.model_copy(update={"continues": run.id}) if probe.continues else plan
 
 
-def _cost(probe: Probe, run: Trial) -> float:
-    assert run.budget is not None and run.budget.epochs is not None
-    return probe.epochs - (run.budget.epochs if probe.continues else 0.0)
+def _epochs(run: Trial) -> float:
+    assert run.budget is not None
+    assert run.budget.epochs is not None
+    return run.budget.epochs
 
 
 def _close(history: History, stage: Stage, verdict: Verdict) -> Answer:

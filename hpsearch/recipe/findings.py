@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from hpsearch.recipe import initial_loss
-from hpsearch.recipe.case import Case
+from hpsearch.recipe.case import Case, Level
 from hpsearch.recipe.diagnosis import Symptoms, passive
 from hpsearch.recipe.effects import Effect
 from hpsearch.recipe.remedies import TEXTS
@@ -177,7 +177,10 @@ def probe_of(case: Case, best: Effect) -> dict[str, object]:
     """The counterfactual pair: what was changed, and the validation figure without and with it."""
     name = next(iter(remedial(best)), "epochs")
     figure = f"val_{case.metric}" if case.accuracy else "val_skill"
-    pick = (lambda level: level.val_metric) if case.accuracy else (lambda level: level.val_skill)
+
+    def pick(level: Level) -> float:
+        return level.val_metric if case.accuracy else level.val_skill
+
     return {
         "knob": name,
         "changes": remedial(best),

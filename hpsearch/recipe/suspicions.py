@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hpsearch.recipe import initial_loss
 from hpsearch.curves import LATE_SHARE
+from hpsearch.recipe import initial_loss
 from hpsearch.recipe.case import Case
 from hpsearch.recipe.history import NO_REGULARIZATION
 from hpsearch.space import Params
@@ -65,6 +65,7 @@ def suspicions(case: Case) -> Iterator[Suspicion]:
 
 def general(case: Case) -> tuple[Raise, ...]:
     """Rates, length and size, in the order in which this run's curve makes them likely."""
+    rates: tuple[Raise, ...]
     if case.run.diverged or not case.learned:
         rates = (_rate_too_high, _rate_too_low) if steps_are_large(case) else (_rate_too_low, _rate_too_high)
         return (*rates, _too_small)
@@ -79,7 +80,12 @@ def general(case: Case) -> tuple[Raise, ...]:
 
 def steps_are_large(case: Case) -> bool:
     """Which direction of the learning rate to look at first: down where the loss jumped or updates are large."""
-    return case.run.diverged or jumps(case) or case.feature("update_ratio_median") > USUAL_UPDATE
+    return (
+        case.run.diverged
+        or case.collapsed
+        or jumps(case)
+        or case.feature("update_ratio_median") > USUAL_UPDATE
+    )
 
 
 def jumps(case: Case) -> bool:
@@ -186,22 +192,25 @@ def _cut_epoch(case: Case) -> float:
 
 
 def _rate_too_high(case: Case) -> Suspicion | None:
-    spike, noise, rate = case.feature("loss_spike"), case.feature("noise"), case.number("learning_rate")
+    spike, rate, momentum = case.feature("loss_spike"), case.number("learning_rate"), case.number("momentum")
+    high = VerdictCode.LR_TOO_HIGH
+    if momentum > HIGH_MOMENTUM:
+        why = f"momentum {momentum:g} multiplies the rate by {1 / (1 - momentum):.3g}"
+        tries: tuple[Params, ...] = ({"momentum": 0.9}, {"learning_rate": rate * 0.1})
+        return Suspicion(high, why, tries, share=0.4, strong=True)
     if case.run.diverged:
-        return _rates(VerdictCode.LR_TOO_HIGH, "the run diverged", rate, (0.1, 0.01), share=0.2)
+        return _rates(high, "the run diverged", rate, (0.1, 0.01), share=0.2, strong=True)
+    if case.collapsed:
+        why = "the loss had fallen and rose again for good"
+        return _rates(high, why, rate, (0.1, 0.01), share=0.2, strong=True)
     if not case.learned:
         why = f"the loss stays at chance, its highest {spike:.2g} times its start"
-        return _rates(VerdictCode.LR_TOO_HIGH, why, rate, (0.1, 0.01), share=0.15)
-    if case.number("momentum") > HIGH_MOMENTUM:
-        why = f"momentum {case.number('momentum'):g} multiplies the rate by {1 / (1 - case.number('momentum')):.3g}"
-        tries: tuple[Params, ...] = ({"momentum": 0.9}, {"learning_rate": rate * 0.1})
-        return Suspicion(VerdictCode.LR_TOO_HIGH, why, tries, share=0.2, strong=True)
+        return _rates(high, why, rate, (0.1, 0.01), share=0.15)
     if spike > SPIKE and case.fitted:
         why = f"the loss reached {spike:.2g} times its start before it fell"
-        tries = ({"learning_rate": rate * 0.1}, {"learning_rate": rate * 10**-0.5})
-        return Suspicion(VerdictCode.LR_TOO_HIGH, why, tries, share=0.4, strong=True)
-    why = f"the loss came to rest unfitted (noise {noise:.2f}, highest {spike:.2g} times its start)"
-    return _rates(VerdictCode.LR_TOO_HIGH, why, rate, (0.1,), share=0.2)
+        return _rates(high, why, rate, (0.1, 10**-0.5), share=0.4, strong=True)
+    why = f"the loss came to rest unfitted (noise {case.feature('noise'):.2f}, highest {spike:.2g} times its start)"
+    return _rates(high, why, rate, (0.1,), share=0.2)
 
 
 def _rate_too_low(case: Case) -> Suspicion | None:
@@ -214,8 +223,17 @@ def _rate_too_low(case: Case) -> Suspicion | None:
     return _rates(VerdictCode.LR_TOO_LOW, "the training loss still falls slowly", rate, (10, 100), share=0.12)
 
 
-def _rates(code: VerdictCode, why: str, rate: float, factors: tuple[float, ...], share: float) -> Suspicion:
-    return Suspicion(code, why, tuple({"learning_rate": rate * factor} for factor in factors), share=share)
+def _rates(
+    code: VerdictCode,
+    why: str,
+    rate: float,
+    factors: tuple[float, ...],
+    share: float,
+    *,
+    strong: bool = False,
+) -> Suspicion:
+    tries = tuple({"learning_rate": rate * factor} for factor in factors)
+    return Suspicion(code, why, tries, share=share, strong=strong)
 
 
 def still_falling(case: Case) -> bool:
