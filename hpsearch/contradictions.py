@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from hpsearch.errors import Problem
 from hpsearch.space import Axis, Params, ParamValue
-from hpsearch.vocabulary import NAMED_MODELS
+from hpsearch.vocabulary import DATASETS, NAMED_MODELS
 
 
 class Settings:
@@ -57,6 +57,20 @@ def model_contradictions(settings: Settings, model: str | None) -> Iterator[Prob
                 settings.pointer(name),
                 f"{name} is for mlp and cnn; {model} has its own layers, remove {name}",
             )
+
+
+def loading_contradictions(settings: Settings, dataset: str | None) -> Iterator[Problem]:
+    """Of how data are read; `dataset` is None for a user's own, which may lie anywhere."""
+    if dataset is not None and DATASETS[dataset].in_memory and settings.high("num_workers") > 0:
+        yield Problem(
+            settings.pointer("num_workers"),
+            f"num_workers does nothing for {dataset}, which is held in memory; remove num_workers",
+        )
+    if settings.is_given("prefetch_factor") and settings.high("num_workers") == 0:
+        yield Problem(
+            settings.pointer("prefetch_factor"),
+            "prefetch_factor does nothing without num_workers; set num_workers to at least 1",
+        )
 
 
 def loop_contradictions(settings: Settings, epochs: float) -> Iterator[Problem]:

@@ -12,7 +12,12 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from hpsearch import command
 from hpsearch.augmentation_rules import contradictions, image_shape
 from hpsearch.command import CommandTask
-from hpsearch.contradictions import Settings, loop_contradictions, model_contradictions
+from hpsearch.contradictions import (
+    Settings,
+    loading_contradictions,
+    loop_contradictions,
+    model_contradictions,
+)
 from hpsearch.errors import InvalidInput, Problem, unknown
 from hpsearch.records import Record, digest_of
 from hpsearch.sentences import SpecProblems, problems_of
@@ -253,6 +258,7 @@ class StudySpec(Record):
         values = self.hyperparameters()
         settings = Settings(values, self.fixed, {n: axis for n, axis in self.space.items() if n in values})
         yield from model_contradictions(settings, getattr(self.task, "model", None))
+        yield from loading_contradictions(settings, getattr(self.task, "dataset", None))
         epochs = self.recipe.refine_epochs if self.method == "recipe" else settings.low("epochs")
         yield from loop_contradictions(settings, epochs)
 

@@ -57,6 +57,7 @@ class DatasetCard:
     shape: tuple[int, ...]
     train_size: int
     download: bool
+    in_memory: bool = True
 
 
 DATASETS: Mapping[str, DatasetCard] = {
@@ -183,6 +184,8 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "snapshots": _range(1, 1, 100, "best snapshots that are evaluated together; 1: no ensemble", type="int"),
     "monitors": _choice(True, (True, False), "measure gradients, updates and units on the way"),
     "precision": _choice("float32", PRECISIONS, "of a model's arithmetic; its weights stay float32"),
+    "num_workers": _range(0, 0, 256, "processes that read a data set that isn't in memory", type="int"),
+    "prefetch_factor": _range(2, 1, 64, "batches that each of num_workers reads ahead", type="int"),
     "channels_last": _choice(False, (False, True), "images' channels in the last place of memory"),
 }
 # What changes training batches; 0 is off for each.

@@ -7,7 +7,6 @@ from functools import cached_property
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Subset
 
 from hpsearch.errors import TrialError
 from hpsearch.records import Program
@@ -19,6 +18,7 @@ from hpsearch.training.batches import Batch, DatasetSamples, Samples, TensorSamp
 from hpsearch.training.evaluation import Evaluation, evaluate
 from hpsearch.training.gradients import arithmetic
 from hpsearch.training.initialization import initialize
+from hpsearch.training.loading import Loading
 from hpsearch.training.losses import Loss
 from hpsearch.training.metrics import Metric, own_metric
 from hpsearch.training.preprocessing import Preprocessing, fit_preprocessing
@@ -94,7 +94,7 @@ class Prepared:
         """The minibatches of epoch `number` from the `first`-th on; a partial last batch is dropped."""
         size = self.batch_size
         order = self.order(number)[first * size : self.steps_per_epoch * size]
-        batches = self.train.batches(order, size)
+        batches = self.train.batches(order, size, f"epoch/{number}", first)
         if not self.task.augments and self.augmentation is None and self.mixing is None:
             return batches
         return self._augmented(batches, number * self.steps_per_epoch + first)
@@ -114,6 +114,12 @@ class Prepared:
             if self.task.augments:
                 inputs = self.task.augment(inputs, generator)  # noqa: PLW2901
             yield (inputs, targets) if self.mixing is None else self.mixing(inputs, targets, generator)
+
+    def close(self) -> None:
+        """End what reads the data."""
+        for samples in (self.train, self.validation, self.test):
+            if isinstance(samples, DatasetSamples):
+                samples.loader.close()
 
     @cached_property
     def evaluation_indices(self) -> Tensor:
@@ -150,9 +156,10 @@ def class_labels(targets: Tensor, metric: str) -> Tensor | None:
 def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: str) -> Prepared:
     """Data, losses and metric of one trial. Raises TrialError for what the task got wrong."""
     data = task.data(params, seeds.derive("data"))
-    train = samples_of(data.train, "training", device)
-    validation = samples_of(data.validation, "validation", device)
-    test = None if data.test is None else samples_of(data.test, "test", device)
+    loading = Loading(seeds, int(params["num_workers"]), int(params["prefetch_factor"]))
+    train = samples_of(data.train, "training", device, loading)
+    validation = samples_of(data.validation, "validation", device, loading)
+    test = None if data.test is None else samples_of(data.test, "test", device, loading)
     train = _fraction(train, float(params["train_fraction"]), seeds)
     preprocessing = _preprocessing(str(params["preprocessing"]), seeds, train)
     train, validation, test = _preprocessed(preprocessing, train, validation, test)
@@ -203,7 +210,7 @@ def _preprocessed(
         if isinstance(samples, TensorSamples):
             return TensorSamples(preprocessing(samples.inputs), samples.targets)
         assert isinstance(samples, DatasetSamples)
-        return DatasetSamples(samples.dataset, samples.device, preprocessing)
+        return samples.preprocessed(preprocessing)
 
     return scaled(train), scaled(validation), None if test is None else scaled(test)
 
@@ -258,8 +265,7 @@ def _fraction(train: Samples, fraction: float, seeds: Seeds) -> Samples:
     if isinstance(train, TensorSamples):
         return _subset(train, count, seeds, "train_fraction")
     assert isinstance(train, DatasetSamples)
-    chosen = _some(train, count, seeds, "train_fraction").tolist()
-    return DatasetSamples(Subset(train.dataset, chosen), train.device, train.preprocessing)
+    return train.subset(_some(train, count, seeds, "train_fraction"))
 
 
 def _subset(train: Samples, count: int, seeds: Seeds, purpose: str = "subset") -> TensorSamples:
@@ -272,6 +278,8 @@ def _subset(train: Samples, count: int, seeds: Seeds, purpose: str = "subset") -
         else _some(train, 4 * count, seeds, "subset_candidates")
     )
     inputs, targets = train.take(candidates)
+    if isinstance(train, DatasetSamples):
+        train.loader.close()
     labels = targets[:, 0].long() if targets.ndim == 2 and targets.shape[1] == 1 else targets
     chosen, _ = stratified(labels.cpu().numpy(), count, seeds.derive(purpose))
     index = torch.from_numpy(chosen).to(targets.device)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from hpsearch.vocabulary import Knob, hyperparameters
 from hpsearch.wire import Assignment
 
 logger = logging.getLogger(__name__)
+# What changes no number: a checkpoint goes on under other values of these.
+PACE = ("epochs", "num_workers", "prefetch_factor")
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,10 @@ def run_task(
     """
     params = all_hyperparameters(task, assignment)
     seeds = Seeds(assignment.seed, assignment.replicate)
-    prepared = prepare(task, params, assignment.program, seeds, place.device)
-    if assignment.program.kind == "check":
-        return Outcome(state="completed", measurements=check(prepared))
-    return _train(prepared, assignment, place, report, stop)
+    with closing(prepare(task, params, assignment.program, seeds, place.device)) as prepared:
+        if assignment.program.kind == "check":
+            return Outcome(state="completed", measurements=check(prepared))
+        return _train(prepared, assignment, place, report, stop)
 
 
 def all_hyperparameters(task: Task, assignment: Assignment) -> Params:
@@ -147,7 +150,7 @@ def _identity(prepared: Prepared, assignment: Assignment) -> str:
     return digest_of(
         {
             "task": named,
-            "params": {name: value for name, value in params.items() if name != "epochs"},
+            "params": {name: value for name, value in params.items() if name not in PACE},
             "seed": [assignment.seed, assignment.replicate],
             "subset": assignment.program.subset_batches,
             "objective": assignment.objective.model_dump(),
