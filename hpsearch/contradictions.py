@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from hpsearch.errors import Problem
 from hpsearch.space import Axis, Params, ParamValue
-from hpsearch.vocabulary import DATASETS, NAMED_MODELS
+from hpsearch.vocabulary import DATASETS, NAMED_MODELS, is_residual
 
 
 class Settings:
@@ -48,6 +48,12 @@ def model_contradictions(settings: Settings, model: str | None) -> Iterator[Prob
         yield Problem(
             settings.pointer("pooling"),
             f"pooling fractional is for cnn; {model} has no pooling of its own choice",
+        )
+    if model is not None and not is_residual(model) and settings.high("stochastic_depth") > 0:
+        yield Problem(
+            settings.pointer("stochastic_depth"),
+            f"stochastic_depth skips residual branches, and {model} has none; use a model such as resnet18 or "
+            "remove stochastic_depth",
         )
     if model is None or model in NAMED_MODELS:
         return

@@ -44,6 +44,11 @@ TORCHVISION_MODELS = (
     "wide_resnet101_2", "wide_resnet50_2",
 )  # fmt: skip
 MODELS = NAMED_MODELS + TORCHVISION_MODELS
+# torchvision's models that add branches to shortcuts begin with these; densenet and shufflenet concatenate.
+RESIDUAL_FAMILIES = (
+    "convnext", "efficientnet", "maxvit", "mnasnet", "mobilenet", "regnet", "resnet", "resnext", "swin",
+    "vit", "wide_resnet",
+)  # fmt: skip
 OPTUNA_SAMPLERS = ("tpe", "qmc", "gp", "cmaes")
 TEST_TIMES = ("none", "flip", "five_crop", "ten_crop")
 METHODS = ("recipe", "grid", "random")
@@ -174,6 +179,9 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "normalization": _choice("none", NORMALIZATIONS, "before each activation of an mlp or cnn"),
     "pooling": _choice("max", POOLINGS, "of a cnn; fractional draws its regions in training"),
     "dropconnect": _range(0.0, 0.0, 0.99, "fraction of an mlp's or cnn's weights dropped in training"),
+    "stochastic_depth": _range(
+        0.0, 0.0, 0.99, "chance that the last residual branch is skipped, earlier ones linearly less"
+    ),
     "decay_biases": _choice(False, (False, True), "weight_decay and l1 pull biases and norm scales too"),
     "accumulate": _range(1, 1, 65_536, "parts that a batch is computed in, one by one", log=True, type="int"),
     "lr_scaling": _choice("none", LR_SCALINGS, "how the learning rate follows batch_size / base_batch_size"),
@@ -196,6 +204,11 @@ AUGMENTATIONS = (
 MIXING_KNOBS = ("mixup", "cutmix")
 IMAGE_KNOBS = (*(name for name in AUGMENTATIONS if name != "mixup"), "test_time")  # need images
 REGRESSION_LOSSES = ("mse", "mae")
+
+
+def is_residual(model: str) -> bool:
+    """Whether a named model has residual branches."""
+    return model.startswith(RESIDUAL_FAMILIES)
 
 
 def is_on(values: Mapping[str, ParamValue], name: str) -> bool:
