@@ -65,6 +65,19 @@ def model_contradictions(settings: Settings, model: str | None) -> Iterator[Prob
             )
 
 
+def weights_contradictions(settings: Settings, model: str | None, weights: str | None) -> Iterator[Problem]:
+    """Of what training begins from; `model` is None for a user's own task, which may bring weights itself."""
+    if model is None:
+        return
+    if weights is None and any(value != 0 for value in settings.can_be("freeze_layers")):
+        yield Problem(
+            settings.pointer("freeze_layers"),
+            "freeze_layers would keep weights that were drawn at random; give the task weights, or remove freeze_layers",
+        )
+    if weights is not None and model in NAMED_MODELS and "." not in weights:
+        yield Problem("/task/weights", f"torchvision has no weights {weights} for {model}; name a file")
+
+
 def loading_contradictions(settings: Settings, dataset: str | None) -> Iterator[Problem]:
     """Of how data are read; `dataset` is None for a user's own, which may lie anywhere."""
     if dataset is not None and DATASETS[dataset].in_memory and settings.high("num_workers") > 0:

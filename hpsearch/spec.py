@@ -17,6 +17,7 @@ from hpsearch.contradictions import (
     loading_contradictions,
     loop_contradictions,
     model_contradictions,
+    weights_contradictions,
 )
 from hpsearch.errors import InvalidInput, Problem, unknown
 from hpsearch.records import Record, digest_of
@@ -257,8 +258,11 @@ class StudySpec(Record):
             return
         values = self.hyperparameters()
         settings = Settings(values, self.fixed, {n: axis for n, axis in self.space.items() if n in values})
-        yield from model_contradictions(settings, getattr(self.task, "model", None))
-        yield from loading_contradictions(settings, getattr(self.task, "dataset", None))
+        named = self.task if isinstance(self.task, NamedTask) else None
+        model = None if named is None else named.model
+        yield from model_contradictions(settings, model)
+        yield from weights_contradictions(settings, model, None if named is None else named.weights)
+        yield from loading_contradictions(settings, None if named is None else named.dataset)
         epochs = self.recipe.refine_epochs if self.method == "recipe" else settings.low("epochs")
         yield from loop_contradictions(settings, epochs)
 

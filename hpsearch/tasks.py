@@ -3,6 +3,7 @@
 `hpsearch.training.task.Task` is the class that a worker makes of it.
 """
 
+import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -17,15 +18,21 @@ from hpsearch.vocabulary import DATASETS, METRICS, MODELS, Knob
 TASK_FILES = "task-files"
 # And for commands: it was started with --allow-commands.
 COMMANDS = "commands"
+WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth")
+WEIGHTS_NAME = re.compile(r"DEFAULT|IMAGENET1K_[A-Z0-9_]{1,60}")
 
 
 class NamedTask(Record):
-    """A data set and a model by name."""
+    """A data set and a model by name.
+
+    `weights` to begin from: a file inside the worker's --data, or the name of torchvision's that are cached there.
+    """
 
     kind: Literal["named"] = "named"
     dataset: str
     model: str
     metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    weights: str | None = Field(default=None, min_length=1, max_length=1_000)
 
     @field_validator("dataset")
     @classmethod
@@ -42,6 +49,24 @@ class NamedTask(Record):
             also = f"did you mean {near!r}?" if near else "mlp, cnn or a torchvision classification model"
             raise ValueError(f"unknown model {name!r}; {also}")
         return name
+
+    @field_validator("weights")
+    @classmethod
+    def _inside_or_named(cls, name: str | None) -> str | None:
+        if name is None or WEIGHTS_NAME.fullmatch(name):
+            return name
+        path = PurePosixPath(name)
+        if path.suffix not in WEIGHTS_SUFFIXES or not _is_inside(name):
+            raise ValueError(
+                f"weights {name!r} must be a {', '.join(WEIGHTS_SUFFIXES[:-1])} or {WEIGHTS_SUFFIXES[-1]} file inside "
+                "the worker's data folder, or a name of torchvision's weights such as DEFAULT"
+            )
+        return name
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not (path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name)
 
 
 class FileTask(Record):
@@ -61,7 +86,7 @@ class FileTask(Record):
     @classmethod
     def _plain_name(cls, name: str) -> str:
         path = PurePosixPath(name)
-        if path.suffix != ".py" or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
+        if path.suffix != ".py" or not _is_inside(name):
             raise ValueError(f"task file must be a .py file inside the study's folder, not {name!r}")
         return name
 

@@ -190,6 +190,13 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
         0, 0, 100_000, "evaluations without a better one until training ends; 0: off", type="int"
     ),
     "snapshots": _range(1, 1, 100, "best snapshots that are evaluated together; 1: no ensemble", type="int"),
+    "freeze_layers": _range(
+        0, -1, 10_000, "first layers that keep their weights; -1: all but the head", type="int"
+    ),
+    "backbone_lr_factor": _range(
+        1.0, 1e-6, 1.0, "of the learning rate, for all layers but the head", log=True
+    ),
+    "layer_lr_decay": _range(1.0, 1e-2, 1.0, "of the learning rate, for each layer between one and the head"),
     "monitors": _choice(True, (True, False), "measure gradients, updates and units on the way"),
     "precision": _choice("float32", PRECISIONS, "of a model's arithmetic; its weights stay float32"),
     "num_workers": _range(0, 0, 256, "processes that read a data set that isn't in memory", type="int"),

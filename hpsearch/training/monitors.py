@@ -68,6 +68,7 @@ class UpdateMonitor:
         self._weights = [w.detach() for w in groups.weights]
         self._before = [torch.empty_like(w) for w in self._weights]
         self._decay = float(params["weight_decay"])
+        self._factors = [groups.factors.get(w, 1.0) for w in groups.weights] if groups.factors else None
 
     def before(self) -> tuple[Tensor, ...]:
         """Remember the weights; returns the norms of all gradients and of the weights."""
@@ -81,7 +82,10 @@ class UpdateMonitor:
         moved = list(torch._foreach_sub(self._weights, self._before)) if self._before else []
         share = decay_in_update(self._params, step) if self._decay > 0 else 1.0
         if self._decay > 0 and share is not None and moved:
-            torch._foreach_add_(moved, self._before, alpha=share * rate * self._decay)
+            before_decay = self._before
+            if self._factors is not None:
+                before_decay = list(torch._foreach_mul(self._before, self._factors))
+            torch._foreach_add_(moved, before_decay, alpha=share * rate * self._decay)
         norms = [*before, *_norms(moved)]
         return Measured(
             norms=torch.stack(norms) if norms else torch.zeros(0),

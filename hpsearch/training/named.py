@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from hpsearch.space import Params
 from hpsearch.training.datasets import load_parts
 from hpsearch.training.models import build_model
+from hpsearch.training.pretrained import Pretrained, read_pretrained
 from hpsearch.training.task import Data, Task
 from hpsearch.vocabulary import DATASETS
 
@@ -17,11 +18,14 @@ class DatasetModel(Task):
 
     defaults: ClassVar[Params] = {}
 
-    def __init__(self, dataset: str, model: str, metric: str, data_dir: Path) -> None:
+    def __init__(
+        self, dataset: str, model: str, metric: str, data_dir: Path, weights: str | None = None
+    ) -> None:
         self.dataset = dataset
         self.model_name = model
         self.metric = metric  # type: ignore[misc]  # a subclass names it, here the study does
         self.data_dir = data_dir
+        self.weights = weights
 
     def data(self, params: Params, seed: int) -> Data:
         parts = load_parts(self.dataset, self.data_dir, seed)
@@ -32,6 +36,11 @@ class DatasetModel(Task):
         inputs, targets = part
         is_table = self.dataset == "digits" and self.model_name == "mlp"
         return (inputs.flatten(1) if is_table else inputs), targets
+
+    def pretrained(self, params: Params) -> Pretrained | None:
+        if self.weights is None:
+            return None
+        return read_pretrained(self.weights, self.model_name, self.data_dir)
 
     def model(self, params: Params) -> nn.Module:
         card = DATASETS[self.dataset]

@@ -1,5 +1,6 @@
 """A trial ready to be trained or measured: its data on the device, its losses, its chance."""
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,15 +19,18 @@ from hpsearch.training.batches import Batch, DatasetSamples, Samples, TensorSamp
 from hpsearch.training.evaluation import Evaluation, evaluate
 from hpsearch.training.gradients import arithmetic
 from hpsearch.training.initialization import initialize
+from hpsearch.training.layer_groups import freeze
 from hpsearch.training.loading import Loading
 from hpsearch.training.losses import Loss
 from hpsearch.training.metrics import Metric, own_metric
 from hpsearch.training.preprocessing import Preprocessing, fit_preprocessing
+from hpsearch.training.pretrained import Pretrained
 from hpsearch.training.seeds import Seeds, seed_globals
 from hpsearch.training.splits import stratified
 from hpsearch.training.task import Task
 from hpsearch.vocabulary import HYPERPARAMETERS, IMAGE_KNOBS, MIXING_KNOBS, REGRESSION_LOSSES, is_on
 
+logger = logging.getLogger(__name__)
 TrainingBatch = tuple[Tensor, Targets]
 TRAIN_EVALUATION = 10_000  # training samples that train_<metric> is measured on, at most
 STATISTICS = 2_048  # samples of a Dataset that preprocessing and label counts are taken from
@@ -50,6 +54,7 @@ class Prepared:
     augmentation: Augmentation | None = None
     mixing: Mixing | None = None
     views: Views | None = None
+    pretrained: Pretrained | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -65,6 +70,11 @@ class Prepared:
         seed_globals(self.seeds.derive(purpose))
         model = self.task.model(self.params)
         initialize(model, self.params)
+        if self.pretrained is not None:
+            said = self.pretrained.fit(model)
+            if said is not None and purpose == "init":
+                logger.warning("%s", said)
+        freeze(model, int(self.params["freeze_layers"]))
         if self.params["channels_last"]:
             # Convolutions follow their weights' layout; inputs may stay as they are.
             model = model.to(memory_format=torch.channels_last)
@@ -183,6 +193,7 @@ def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: 
         augmentation=_augmentation(named, train, preprocessing, seeds),
         mixing=_mixing(named, train, metric, seeds),
         views=_views(named),
+        pretrained=task.pretrained(params),
     )
 
 

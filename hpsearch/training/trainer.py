@@ -26,6 +26,7 @@ from hpsearch.training.divergence import DivergenceWatch
 from hpsearch.training.evaluation import Evaluation, zero_output_loss
 from hpsearch.training.gradients import Gradients
 from hpsearch.training.history import History
+from hpsearch.training.layer_groups import rate_factors
 from hpsearch.training.metrics import multilabel_accuracy
 from hpsearch.training.monitors import Measured, UpdateMonitor, unit_statistics
 from hpsearch.training.optimizers import build_optimizer, scaled_rate
@@ -92,7 +93,11 @@ class Trainer:
 
     def _build_optimization(self) -> None:
         params = self.prepared.params
-        self._groups = parameter_groups(self.model, decay_biases=bool(params["decay_biases"]))
+        self._groups = parameter_groups(
+            self.model,
+            decay_biases=bool(params["decay_biases"]),
+            factors=rate_factors(self.model, params),
+        )
         self._base_rate = self._rate = scaled_rate(params, self.prepared.batch_size)
         self._optimizer = build_optimizer(self._groups, {**params, "learning_rate": self._rate})
         self._schedule = build_schedule(params, self.plan.steps, self.prepared.steps_per_epoch)
@@ -194,7 +199,7 @@ class Trainer:
     def _set_rate(self, rate: float) -> None:
         self._rate = rate
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
 
     def _look(self) -> None:
         """Read the pending losses from the device, once for all, and look for divergence."""
