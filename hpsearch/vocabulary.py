@@ -199,6 +199,7 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "layer_lr_decay": _range(1.0, 1e-2, 1.0, "of the learning rate, for each layer between one and the head"),
     "monitors": _choice(True, (True, False), "measure gradients, updates and units on the way"),
     "precision": _choice("float32", PRECISIONS, "of a model's arithmetic; its weights stay float32"),
+    "compile": _choice(False, (False, True), "torch.compile for training steps, where there is a compiler"),
     "num_workers": _range(0, 0, 256, "processes that read a data set that isn't in memory", type="int"),
     "prefetch_factor": _range(2, 1, 64, "batches that each of num_workers reads ahead", type="int"),
     "channels_last": _choice(False, (False, True), "images' channels in the last place of memory"),

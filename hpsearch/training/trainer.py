@@ -22,6 +22,7 @@ from hpsearch.training.checkpoint import (
     weights_of,
     write_checkpoint,
 )
+from hpsearch.training.compilation import CompiledForward
 from hpsearch.training.divergence import DivergenceWatch
 from hpsearch.training.evaluation import Evaluation, zero_output_loss
 from hpsearch.training.gradients import Gradients
@@ -103,7 +104,8 @@ class Trainer:
         self._schedule = build_schedule(params, self.plan.steps, self.prepared.steps_per_epoch)
         self._monitor = UpdateMonitor(self._groups, params) if params["monitors"] else None
         precision, parts = str(params["precision"]), int(params["accumulate"])
-        self._gradients = Gradients(self.model, self.prepared.loss, precision, self.prepared.device, parts)
+        forward = CompiledForward(self.model) if params["compile"] else self.model
+        self._gradients = Gradients(forward, self.prepared.loss, precision, self.prepared.device, parts)
         self._patience = int(params["patience"])
         ema_decay = float(params["ema_decay"])
         self._averaged = Averaged(self.model, ema_decay) if ema_decay > 0 else None
