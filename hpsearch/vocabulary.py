@@ -164,6 +164,7 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "resized_crop": _range(0.0, 0.0, 1.0, "smallest area of a random crop that is enlarged; 0: none"),
     "scale_jitter": _range(0.0, 0.0, 4.0, "images enlarged 1 to 1 + this, then cropped at random"),
     "color_jitter": _range(0.0, 0.0, 10.0, "strength of random brightness, contrast and saturation"),
+    "hue_jitter": _range(0.0, 0.0, 0.5, "largest random turn of the hue, in whole turns"),
     "pca_color": _range(0.0, 0.0, 10.0, "strength of AlexNet's colour offset; its own is 0.1"),
     "randaugment_n": _range(0, 0, 20, "RandAugment's operations per image; 0: none", type="int"),
     "randaugment_m": _range(9, 0, 30, "RandAugment's magnitude", type="int"),
@@ -206,7 +207,8 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
 }
 # What changes training batches; 0 is off for each.
 AUGMENTATIONS = (
-    "flip", "crop_padding", "resized_crop", "scale_jitter", "color_jitter", "pca_color", "randaugment_n",
+    "flip", "crop_padding", "resized_crop", "scale_jitter", "color_jitter", "hue_jitter", "pca_color",
+    "randaugment_n",
     "cutout", "random_erasing", "mixup", "cutmix",
 )  # fmt: skip
 MIXING_KNOBS = ("mixup", "cutmix")
@@ -225,10 +227,12 @@ def is_on(values: Mapping[str, ParamValue], name: str) -> bool:
 
 
 def size_problem(name: str, value: ParamValue, shape: tuple[int, ...]) -> str | None:
-    """What is wrong with a hyperparameter in pixels for images of this shape, channels first."""
+    """What is wrong with a hyperparameter's value for images of this shape, channels first."""
     side = min(shape[1:], default=0)
     if name == "crop_padding" and float(value) >= side > 0:
         return f"crop_padding = {value} must be less than the {side} pixels of an image's side"
+    if name == "hue_jitter" and float(value) > 0 and len(shape) == 3 and shape[0] == 1:
+        return "hue_jitter turns colours, and these images are grey; remove hue_jitter"
     if name == "cutout" and float(value) >= 2 * side > 0:
         return f"cutout = {value} would erase whole images of {side} pixels; use less than {2 * side}"
     return None
