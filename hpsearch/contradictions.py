@@ -85,6 +85,11 @@ def loading_contradictions(settings: Settings, dataset: str | None) -> Iterator[
             settings.pointer("num_workers"),
             f"num_workers does nothing for {dataset}, which is held in memory; remove num_workers",
         )
+    if dataset not in (None, "image_folder") and settings.is_given("image_size"):
+        yield Problem(
+            settings.pointer("image_size"),
+            f"image_size is for image_folder; {dataset} has images of one size, remove image_size",
+        )
     if settings.is_given("prefetch_factor") and settings.high("num_workers") == 0:
         yield Problem(
             settings.pointer("prefetch_factor"),

@@ -236,9 +236,13 @@ class StudySpec(Record):
         task = self.task
         if isinstance(task, CommandTask):
             return
-        shape = image_shape(task.dataset, task.model) if isinstance(task, NamedTask) else None
+        values = self._possible_values()
+        shape = None
+        if isinstance(task, NamedTask):
+            side = min(int(size) for size in values["image_size"])
+            shape = image_shape(task.dataset, task.model, side)
         asked = frozenset(self.fixed) | frozenset(self.space)
-        for name, detail in contradictions(self._possible_values(), asked, shape, task.metric):
+        for name, detail in contradictions(values, asked, shape, task.metric):
             yield Problem(f"/space/{name}" if name in self.space else f"/fixed/{name}", detail)
 
     def _possible_values(self) -> dict[str, tuple[ParamValue, ...]]:

@@ -5,9 +5,9 @@
 
 import re
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from hpsearch.command import CommandTask
 from hpsearch.errors import nearest, unknown
@@ -25,13 +25,14 @@ WEIGHTS_NAME = re.compile(r"DEFAULT|IMAGENET1K_[A-Z0-9_]{1,60}")
 class NamedTask(Record):
     """A data set and a model by name.
 
-    `weights` to begin from: a file inside the worker's --data, or the name of torchvision's that are cached there.
+    `folder`: where the pictures of an image_folder lie inside the worker's --data. `weights` to begin from: a file inside the worker's --data, or the name of torchvision's that are cached there.
     """
 
     kind: Literal["named"] = "named"
     dataset: str
     model: str
     metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    folder: str | None = Field(default=None, min_length=1, max_length=1_000)
     weights: str | None = Field(default=None, min_length=1, max_length=1_000)
 
     @field_validator("dataset")
@@ -49,6 +50,24 @@ class NamedTask(Record):
             also = f"did you mean {near!r}?" if near else "mlp, cnn or a torchvision classification model"
             raise ValueError(f"unknown model {name!r}; {also}")
         return name
+
+    @field_validator("folder")
+    @classmethod
+    def _inside_data(cls, name: str | None) -> str | None:
+        if name is not None and not _is_inside(name):
+            raise ValueError(f"folder must lie inside the worker's data folder, not {name!r}")
+        return name
+
+    @model_validator(mode="after")
+    def _folder_of_pictures(self) -> Self:
+        if (self.dataset == "image_folder") != (self.folder is not None):
+            raise ValueError(
+                "data set image_folder needs a folder inside the worker's data folder: "
+                "{dataset: image_folder, folder: pets, model: resnet18}"
+                if self.folder is None
+                else f"folder is for image_folder; data set {self.dataset} has its own files, remove folder"
+            )
+        return self
 
     @field_validator("weights")
     @classmethod

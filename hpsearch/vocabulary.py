@@ -56,7 +56,9 @@ METHODS = ("recipe", "grid", "random")
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """What a server must know of a data set without loading it. `shape` is one input, channels first."""
+    """What a server must know of a data set without loading it. `shape` is one input, channels first. 0 classes
+    or samples: only the worker that has the files knows.
+    """
 
     classes: int
     shape: tuple[int, ...]
@@ -72,6 +74,7 @@ DATASETS: Mapping[str, DatasetCard] = {
     "fashion_mnist": DatasetCard(10, (1, 28, 28), 54_000, download=True),
     "cifar10": DatasetCard(10, (3, 32, 32), 45_000, download=True),
     "cifar100": DatasetCard(100, (3, 32, 32), 45_000, download=True),
+    "image_folder": DatasetCard(0, (3, 224, 224), 0, download=False, in_memory=False),
 }
 
 
@@ -201,6 +204,7 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "monitors": _choice(True, (True, False), "measure gradients, updates and units on the way"),
     "precision": _choice("float32", PRECISIONS, "of a model's arithmetic; its weights stay float32"),
     "compile": _choice(False, (False, True), "torch.compile for training steps, where there is a compiler"),
+    "image_size": _range(224, 8, 1_024, "side in pixels of an image_folder's pictures", type="int"),
     "num_workers": _range(0, 0, 256, "processes that read a data set that isn't in memory", type="int"),
     "prefetch_factor": _range(2, 1, 64, "batches that each of num_workers reads ahead", type="int"),
     "channels_last": _choice(False, (False, True), "images' channels in the last place of memory"),

@@ -49,6 +49,8 @@ class _Failure:
     kind: str
     line: str
     frames: traceback.StackSummary
+    hint: str | None = None
+    is_sentence: bool = False  # a TrialError's, made for users
 
 
 class SampleError(Exception):
@@ -72,6 +74,8 @@ class _Requested(Dataset[Any]):
         try:
             return self._read(request)
         except (Exception, SystemExit) as error:
+            if isinstance(error, TrialError):
+                return _Failure("", error.message, traceback.StackSummary(), error.hint, is_sentence=True)
             lines = str(error).strip().splitlines() or ["no message"]
             return _Failure(type(error).__name__, lines[0], traceback.extract_tb(error.__traceback__))
 
@@ -205,7 +209,7 @@ class WorkerDied(TrialError):
 
 def _sound(batch: Any) -> Any:
     if isinstance(batch, _Failure):
-        raise SampleError(batch)
+        raise TrialError(batch.line, hint=batch.hint) if batch.is_sentence else SampleError(batch)
     return batch
 
 

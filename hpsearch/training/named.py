@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from hpsearch.space import Params
 from hpsearch.training.datasets import load_parts
+from hpsearch.training.image_folder import picture_classes, picture_parts
 from hpsearch.training.models import build_model
 from hpsearch.training.pretrained import Pretrained, read_pretrained
 from hpsearch.training.task import Data, Task
@@ -19,15 +20,25 @@ class DatasetModel(Task):
     defaults: ClassVar[Params] = {}
 
     def __init__(
-        self, dataset: str, model: str, metric: str, data_dir: Path, weights: str | None = None
+        self,
+        dataset: str,
+        model: str,
+        metric: str,
+        data_dir: Path,
+        weights: str | None = None,
+        folder: str | None = None,
     ) -> None:
         self.dataset = dataset
         self.model_name = model
         self.metric = metric  # type: ignore[misc]  # a subclass names it, here the study does
         self.data_dir = data_dir
         self.weights = weights
+        self.folder = data_dir / (folder or "")
 
     def data(self, params: Params, seed: int) -> Data:
+        if self.dataset == "image_folder":
+            pictures = picture_parts(self.folder, int(params["image_size"]), seed)
+            return Data(pictures.train, pictures.validation, pictures.test)
         parts = load_parts(self.dataset, self.data_dir, seed)
         return Data(self._shaped(parts.train), self._shaped(parts.validation), self._shaped(parts.test))
 
@@ -44,4 +55,8 @@ class DatasetModel(Task):
 
     def model(self, params: Params) -> nn.Module:
         card = DATASETS[self.dataset]
+        if self.dataset == "image_folder":
+            side = int(params["image_size"])
+            classes = len(picture_classes(self.folder))
+            return build_model(self.model_name, (3, side, side), classes, params)
         return build_model(self.model_name, card.shape, card.classes, params)

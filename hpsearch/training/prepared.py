@@ -26,7 +26,7 @@ from hpsearch.training.metrics import Metric, own_metric
 from hpsearch.training.preprocessing import Preprocessing, fit_preprocessing
 from hpsearch.training.pretrained import Pretrained
 from hpsearch.training.seeds import Seeds, seed_globals
-from hpsearch.training.splits import stratified
+from hpsearch.training.subsets import fraction_of, some_of, subset_of
 from hpsearch.training.task import Task
 from hpsearch.vocabulary import HYPERPARAMETERS, IMAGE_KNOBS, MIXING_KNOBS, REGRESSION_LOSSES, is_on
 
@@ -138,7 +138,7 @@ class Prepared:
 
     def sample_indices(self, count: int, purpose: str) -> Tensor:
         """Up to `count` training samples, sorted, fixed for the replicate."""
-        return _some(self.train, count, self.seeds, purpose)
+        return some_of(self.train, count, self.seeds, purpose)
 
     def some_targets(self) -> Tensor:
         """Training targets for counting: all that are in memory, else a fixed sample."""
@@ -170,12 +170,12 @@ def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: 
     train = samples_of(data.train, "training", device, loading)
     validation = samples_of(data.validation, "validation", device, loading)
     test = None if data.test is None else samples_of(data.test, "test", device, loading)
-    train = _fraction(train, float(params["train_fraction"]), seeds)
+    train = fraction_of(train, float(params["train_fraction"]), seeds)
     preprocessing = _preprocessing(str(params["preprocessing"]), seeds, train)
     train, validation, test = _preprocessed(preprocessing, train, validation, test)
     batch_size = min(int(params["batch_size"]), train.count)
     if program.subset_batches is not None:
-        train = _subset(train, program.subset_batches * batch_size, seeds)
+        train = subset_of(train, program.subset_batches * batch_size, seeds)
     metric = own_metric(task)
     named = _named(params, task)
     return Prepared(
@@ -207,7 +207,7 @@ def _preprocessing(name: str, seeds: Seeds, train: Samples) -> Preprocessing | N
         return None
     if isinstance(train, TensorSamples):
         return fit_preprocessing(name, train.inputs)
-    return fit_preprocessing(name, train.take(_some(train, STATISTICS, seeds, "statistics"))[0])
+    return fit_preprocessing(name, train.take(some_of(train, STATISTICS, seeds, "statistics"))[0])
 
 
 def _preprocessed(
@@ -237,7 +237,7 @@ def _augmentation(
 ) -> Augmentation | None:
     if not any(is_on(params, name) for name in IMAGE_KNOBS):
         return None
-    some_inputs, _ = train.take(_some(train, STATISTICS, seeds, "statistics"))
+    some_inputs, _ = train.take(some_of(train, STATISTICS, seeds, "statistics"))
     return build_augmentation(params, some_inputs, preprocessing)
 
 
@@ -248,7 +248,7 @@ def _mixing(params: Params, train: Samples, metric: Metric, seeds: Seeds) -> Mix
         return None
     if len(wanted) > 1:
         raise TrialError("mixup and cutmix can't both be on; remove one")
-    inputs, targets = train.take(_some(train, STATISTICS, seeds, "statistics"))
+    inputs, targets = train.take(some_of(train, STATISTICS, seeds, "statistics"))
     is_label = not targets.is_floating_point() or bool(((targets == 0) | (targets == 1)).all())
     if not (is_label or metric.name.endswith("accuracy")) or params["loss"] in REGRESSION_LOSSES:
         raise TrialError(f"{wanted[0]} mixes class labels, and this task is a regression; remove {wanted[0]}")
@@ -266,39 +266,3 @@ def _views(params: Params) -> Views | None:
         return Views(flips=True)
     scales = scales_up_to(float(params["test_scale"]), int(params["test_scales"]))
     return Views(flips=name == "ten_crop", scales=scales)
-
-
-def _fraction(train: Samples, fraction: float, seeds: Seeds) -> Samples:
-    """A share of the training set, at least one sample: class-stratified in memory, else drawn at random."""
-    count = max(1, round(fraction * train.count))
-    if count == train.count:
-        return train
-    if isinstance(train, TensorSamples):
-        return _subset(train, count, seeds, "train_fraction")
-    assert isinstance(train, DatasetSamples)
-    return train.subset(_some(train, count, seeds, "train_fraction"))
-
-
-def _subset(train: Samples, count: int, seeds: Seeds, purpose: str = "subset") -> TensorSamples:
-    """A fixed, class-stratified part of the training set, in memory."""
-    count = min(count, train.count)
-    # A Dataset says its labels only by being read: choose among four times as many as are wanted.
-    candidates = (
-        torch.arange(train.count)
-        if isinstance(train, TensorSamples)
-        else _some(train, 4 * count, seeds, "subset_candidates")
-    )
-    inputs, targets = train.take(candidates)
-    if isinstance(train, DatasetSamples):
-        train.loader.close()
-    labels = targets[:, 0].long() if targets.ndim == 2 and targets.shape[1] == 1 else targets
-    chosen, _ = stratified(labels.cpu().numpy(), count, seeds.derive(purpose))
-    index = torch.from_numpy(chosen).to(targets.device)
-    return TensorSamples(inputs.index_select(0, index), targets.index_select(0, index))
-
-
-def _some(samples: Samples, count: int, seeds: Seeds, purpose: str) -> Tensor:
-    if samples.count <= count:
-        return torch.arange(samples.count)
-    chosen = torch.randperm(samples.count, generator=seeds.generator(purpose))[:count]
-    return chosen.sort().values
