@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hpsearch.space import Params
-from hpsearch.training.activations import activation_statistics
+from hpsearch.training.activations import unit_fractions
 from hpsearch.training.prepared import Prepared
 from hpsearch.training.regularization import Groups, decay_in_update
 
@@ -17,8 +17,6 @@ try:
     import resource
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
-
-UNIT_SAMPLES = 256  # a unit that is 0 for all of them counts as dead
 
 
 @dataclass(frozen=True)
@@ -103,13 +101,12 @@ def unit_statistics(model: nn.Module, prepared: Prepared) -> dict[str, float]:
     """`dead_fraction` and `saturated_fraction` (see `activation_statistics`) in evaluation mode over a fixed
     part of the training set. Leaves the model in training mode.
     """
-    inputs, _ = prepared.train.take(prepared.sample_indices(UNIT_SAMPLES, "units"))
+    inputs, _ = prepared.train.take(prepared.unit_indices)
     model.eval()
     try:
-        found = activation_statistics(model, inputs)
+        return unit_fractions(model, inputs)
     finally:
         model.train()
-    return {name: found[name] for name in ("dead_fraction", "saturated_fraction")}
 
 
 def peak_memory(device: str) -> float:

@@ -33,6 +33,7 @@ from hpsearch.vocabulary import HYPERPARAMETERS, IMAGE_KNOBS, MIXING_KNOBS, REGR
 logger = logging.getLogger(__name__)
 TrainingBatch = tuple[Tensor, Targets]
 TRAIN_EVALUATION = 10_000  # training samples that train_<metric> is measured on, at most
+UNIT_SAMPLES = 256  # a unit that is 0 for all of them counts as dead
 STATISTICS = 2_048  # samples of a Dataset that preprocessing and label counts are taken from
 
 
@@ -135,6 +136,11 @@ class Prepared:
     def evaluation_indices(self) -> Tensor:
         """The training samples that training metrics are measured on, fixed for the replicate."""
         return self.sample_indices(TRAIN_EVALUATION, "train_evaluation")
+
+    @cached_property
+    def unit_indices(self) -> Tensor:
+        """The training samples that dead and saturated units are looked for with."""
+        return self.sample_indices(UNIT_SAMPLES, "units")
 
     def sample_indices(self, count: int, purpose: str) -> Tensor:
         """Up to `count` training samples, sorted, fixed for the replicate."""

@@ -39,7 +39,7 @@ from hpsearch.training.seeds import seed_globals
 from hpsearch.training.selection import Selection
 
 STRIDE = 10  # steps between measured steps, looks at the losses, and polls of `stop`
-UNIT_STRIDE = 200  # steps between looks at dead and saturated units, at least
+UNIT_STRIDE = 400  # steps between looks at dead and saturated units, at least: each costs about four
 FIT_LOSS = 0.01  # of the expected loss: when a regression counts as fitted (recipe.md step 2)
 
 End = Literal["completed", "diverged", "released"]
@@ -242,10 +242,10 @@ class Trainer:
         return prepared.evaluate(self.evaluated_model, samples, indices)
 
     def _is_time_for_units(self) -> bool:
-        """At the end of an epoch once in UNIT_STRIDE steps: a forward pass costs about two steps."""
+        """At the end of an epoch once in UNIT_STRIDE steps, first after half as many."""
         epoch, rest = divmod(self.step, self.prepared.steps_per_epoch)
-        epochs = -(-UNIT_STRIDE // self.prepared.steps_per_epoch)
-        return rest == 0 and epoch % epochs == 0
+        first = -(-UNIT_STRIDE // 2 // self.prepared.steps_per_epoch)
+        return rest == 0 and epoch % (2 * first) == first
 
     def _fits(self, found: Evaluation) -> bool:
         """Every target met; a regression: a hundredth of the loss that zero outputs have."""
