@@ -109,6 +109,12 @@ def unit_statistics(model: nn.Module, prepared: Prepared) -> dict[str, float]:
         model.train()
 
 
+def forget_peak_memory(device: str) -> None:
+    """A GPU's peak is counted from here: a process trains several trials."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
 def peak_memory(device: str) -> float:
     """Bytes: the most that tensors held on a GPU, else the most that this process held. NaN where unknown."""
     if device == "cuda":

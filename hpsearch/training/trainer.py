@@ -29,7 +29,7 @@ from hpsearch.training.gradients import Gradients
 from hpsearch.training.history import History
 from hpsearch.training.layer_groups import rate_factors
 from hpsearch.training.metrics import multilabel_accuracy
-from hpsearch.training.monitors import Measured, UpdateMonitor, unit_statistics
+from hpsearch.training.monitors import Measured, UpdateMonitor, forget_peak_memory, unit_statistics
 from hpsearch.training.optimizers import build_optimizer, scaled_rate
 from hpsearch.training.prepared import Prepared
 from hpsearch.training.regularization import add_l1, parameter_groups
@@ -114,6 +114,7 @@ class Trainer:
 
     def run(self) -> End:
         """Train to the end of the plan, a divergence, a fit or a stop; curves are reported on the way."""
+        forget_peak_memory(self.prepared.device)
         began = time.perf_counter()
         self.model.train()
         try:
