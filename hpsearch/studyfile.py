@@ -9,6 +9,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from hpsearch.command import CommandTask
+from hpsearch.commandscript import with_script
 from hpsearch.errors import InvalidInput, Problem
 from hpsearch.spec import StudySpec, parse_spec
 from hpsearch.taskfile import read_task
@@ -39,7 +41,7 @@ def loads(text: str, *, folder: Path, name: str = FILE_NAME) -> StudySpec:
     raw = _plain(document, name)
     raw.setdefault("name", folder.absolute().name.replace("_", "-"))
     try:
-        return parse_spec({**raw, "task": _task(raw["task"], folder)} if "task" in raw else raw)
+        spec = parse_spec({**raw, "task": _task(raw["task"], folder)} if "task" in raw else raw)
     except InvalidInput as error:
         problems = error.problems or (Problem("/task", error.message),)
         if "command" in raw:  # which is where this file says its task
@@ -50,6 +52,9 @@ def loads(text: str, *, folder: Path, name: str = FILE_NAME) -> StudySpec:
                 for p in problems
             )
         raise _located(problems, document, name, error.hint) from None
+    if isinstance(spec.task, CommandTask):
+        return spec.model_copy(update={"task": with_script(spec.task, folder)})
+    return spec
 
 
 def _read(file: Path) -> str:
