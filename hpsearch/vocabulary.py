@@ -183,6 +183,9 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "snapshots": _range(1, 1, 100, "best snapshots that are evaluated together; 1: no ensemble", type="int"),
     "monitors": _choice(True, (True, False), "measure gradients, updates and units on the way"),
     "precision": _choice("float32", PRECISIONS, "of a model's arithmetic; its weights stay float32"),
+    # What a diagnosis changes in a model that it knows nothing about (training/counterfactual.py).
+    "extra_capacity": _range(0, 0, 64, "silent copies and hidden units beside the model", type="int"),
+    "model_dropout": _choice(True, (True, False), "keep the dropout layers that a model was built with"),
     "channels_last": _choice(False, (False, True), "images' channels in the last place of memory"),
 }
 # What changes training batches; 0 is off for each.

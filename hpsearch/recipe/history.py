@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hpsearch.recipe.carry import Carry, latest_carry
-from hpsearch.records import Budget, Program, Stage, StageKind, Trial, TrialId, TrialPlan, TrialState
+from hpsearch.records import Budget, Measured, Program, Stage, StageKind, Trial, TrialId, TrialPlan, TrialState
 from hpsearch.space import Params, ParamValue, canonical
 from hpsearch.spec import StudySpec
 from hpsearch.tasks import FileTask, NamedTask
@@ -38,14 +38,17 @@ class Facts:
     majority: float
     steps_per_epoch: float
     baseline: tuple[float, ...]
+    constant_loss: float = math.nan
 
     @property
     def chance_loss(self) -> float:
-        """Loss of knowing only the label frequencies: their entropy, else the expected loss."""
+        """Loss of knowing only the targets' frequencies or mean: measured, else their entropy."""
+        if math.isfinite(self.constant_loss):
+            return self.constant_loss
         return self.label_entropy if math.isfinite(self.label_entropy) else self.expected_loss
 
     @classmethod
-    def of(cls, check: Trial) -> "Facts":
+    def of(cls, check: Measured) -> "Facts":
         return cls(
             expected_loss=check.measurement("expected_loss"),
             label_entropy=check.measurement("label_entropy"),
@@ -53,6 +56,7 @@ class Facts:
             majority=check.measurement("majority_fraction"),
             steps_per_epoch=check.measurement("steps_per_epoch", 1.0),
             baseline=tuple(check.measurement_list("baseline_losses")),
+            constant_loss=check.measurement("chance_loss"),
         )
 
 

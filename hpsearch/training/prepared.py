@@ -16,6 +16,7 @@ from hpsearch.training.augmentation.mixing import CutMix, MixedLoss, Mixing, Mix
 from hpsearch.training.augmentation.pipeline import Augmentation, build_augmentation
 from hpsearch.training.augmentation.views import AveragedModel, Views, scales_up_to
 from hpsearch.training.batches import Batch, DatasetSamples, Samples, TensorSamples, samples_of
+from hpsearch.training.counterfactual import enlarged, without_dropout
 from hpsearch.training.evaluation import Evaluation, evaluate
 from hpsearch.training.gradients import arithmetic
 from hpsearch.training.initialization import initialize
@@ -63,12 +64,20 @@ class Prepared:
     def new_model(self, purpose: str = "init") -> nn.Module:
         """A model on the device with initial weights drawn for this purpose."""
         seed_globals(self.seeds.derive(purpose))
-        model = self.task.model(self.params)
-        initialize(model, self.params)
+        model = self._initialized()
+        extra = int(self.params["extra_capacity"])
+        if extra:
+            inputs, _ = self.train.take(torch.arange(min(2, self.train.count)))
+            model = enlarged(model, [self._initialized() for _ in range(extra - 1)], inputs.cpu())
         if self.params["channels_last"]:
             # Convolutions follow their weights' layout; inputs may stay as they are.
             model = model.to(memory_format=torch.channels_last)
         return model.to(self.device)
+
+    def _initialized(self) -> nn.Module:
+        model = self.task.model(self.params)
+        initialize(model, self.params)
+        return model if self.params["model_dropout"] else without_dropout(model)
 
     def predictor(self, model: nn.Module) -> nn.Module:
         """What is validated and tested: the model, its outputs averaged over the views of `test_time`.

@@ -255,6 +255,7 @@ class Trainer:
     def _write_last(self) -> None:
         checkpoint = Checkpoint(
             identity=self.plan.identity,
+            rates=self._schedule.until(self.step),
             step=self.step,
             model=weights_of(self.model),
             optimizer=optimizer_state(self._optimizer),
