@@ -1,7 +1,6 @@
 """One run judged without a server: train it, probe it, say what is wrong and what to do."""
 
 import logging
-import math
 import tempfile
 import time
 from collections.abc import Mapping
@@ -11,8 +10,8 @@ from typing import Any
 
 from hpsearch.recipe.case import Case, Probe, Result
 from hpsearch.recipe.examination import examine
-from hpsearch.records import Budget, Outcome, Program, Verdict
 from hpsearch.recipe.history import NO_REGULARIZATION
+from hpsearch.records import Budget, Outcome, Program, Verdict
 from hpsearch.space import Params, ParamValue
 from hpsearch.spec import Objective
 from hpsearch.tasks import NamedTask

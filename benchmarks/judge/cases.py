@@ -62,11 +62,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Suite:
-    """Cases and the seeds they are judged under."""
+    """Cases and the seeds they are judged under; under `more_seeds` they are only trained, to see what hurts."""
 
     name: str
     cases: tuple[Case, ...]
     seeds: tuple[int, ...]
+    more_seeds: tuple[int, ...] = ()
     by_name: dict[str, Case] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-import torch
 from sklearn.datasets import load_breast_cancer, load_digits, make_friedman1, make_moons
 from torch import Tensor, nn
 from torch.nn import functional

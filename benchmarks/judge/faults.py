@@ -24,6 +24,11 @@ class Fault:
     parts: tuple[Part, ...] = ()
     repairable: bool = False
 
+    @property
+    def changes_loss(self) -> bool:
+        """Then its validation loss does not compare with the healthy twin's."""
+        return any(part.loss is not Subject.loss for part in self.parts)
+
     def params(self, healthy: Params) -> Params:
         for change in self.changes:
             healthy = change(healthy)
@@ -34,9 +39,7 @@ class Fault:
         return type(healthy.__name__, (*self.parts, healthy), {}) if self.parts else healthy
 
 
-def fault(
-    family: str, name: str, *planted: Change | Part, repairable: bool = False
-) -> Fault:
+def fault(family: str, name: str, *planted: Change | Part, repairable: bool = False) -> Fault:
     """A fault of a family, with that family's accept-set."""
     parts = tuple(part for part in planted if isinstance(part, type))
     changes = tuple(change for change in planted if not isinstance(change, type))
@@ -76,10 +79,11 @@ def lr_times(factor: float, family: str) -> Fault:
     return fault(family, name, times("learning_rate", factor), repairable=True)
 
 
-def hot_small_batch(factor: float, batch: int) -> Fault:
-    change = having(batch_size=batch, schedule="constant", momentum=0.0)
-    return fault("plateau", f"lr x{factor:g} with batch {batch}", times("learning_rate", factor), change,
-                 repairable=True)  # fmt: skip
+def hot_small_batch(factor: float, batch: int, **small: ParamValue) -> Fault:
+    """A model that can't settle: a rate too hot for so small a batch. `small`: what makes the model small."""
+    change = having(batch_size=batch, schedule="constant", momentum=0.0, **small)
+    name = f"lr x{factor:g} with batch {batch}"
+    return fault("plateau", name, times("learning_rate", factor), change, repairable=True)
 
 
 def early_step(epoch_share: float, factor: float) -> Fault:
@@ -99,7 +103,13 @@ def momentum(value: float) -> Fault:
 
 
 def tiny_batch(size: int) -> Fault:
-    return fault("tiny_batch", f"batch {size}", having(batch_size=size), repairable=True)
+    """Not as many epochs as before, or a batch of 1 would train for 64 times as many steps."""
+
+    def change(params: Params) -> Params:
+        epochs = max(4, round(4 * float(params["epochs"]) * size / float(params["batch_size"])))
+        return {**params, "batch_size": size, "epochs": epochs}
+
+    return fault("tiny_batch", f"batch {size}", change, repairable=True)
 
 
 def few_epochs(count: int) -> Fault:
@@ -109,7 +119,9 @@ def few_epochs(count: int) -> Fault:
 def few_slow_epochs(count: int, factor: float) -> Fault:
     """Few epochs at a low rate: either remedy is right."""
     change = times("learning_rate", factor)
-    return fault("lr_low", f"{count} epochs at lr /{1 / factor:g}", having(epochs=count), change, repairable=True)
+    return fault(
+        "lr_low", f"{count} epochs at lr /{1 / factor:g}", having(epochs=count), change, repairable=True
+    )
 
 
 def narrow_knob(name: str, value: int) -> Fault:
@@ -168,7 +180,6 @@ def one_large_feature(factor: float) -> Fault:
 
 
 RAW_INPUTS = fault("input_scale", "raw inputs", planted_data.RawInputs, repairable=True)
-SHUFFLED_LABELS = fault("shuffled_labels", "shuffled labels", planted_data.ShuffledLabels)
 LINEAR = fault("small_model", "linear model", planted_model.Linear)
 DOUBLE_SOFTMAX = fault("double_softmax", "double softmax", planted_loss.Squashed)
 WRONG_AXIS = fault("double_softmax", "softmax over the batch", planted_loss.WrongAxis)
@@ -188,23 +199,45 @@ def validation_times(factor: float) -> Fault:
 
 
 def narrow(units: int) -> Fault:
-    return fault("small_model", f"{units} hidden units in code", sized(planted_model.NarrowHidden, units=units))
+    return fault(
+        "small_model", f"{units} hidden units in code", sized(planted_model.NarrowHidden, units=units)
+    )
 
 
-def labels_wrong(share: float) -> Fault:
-    return fault("label_noise", f"{share:.0%} wrong labels", sized(planted_data.SomeLabelsWrong, share=share))
+def shuffled_labels(*changes: Change) -> Fault:
+    """`changes` let the model learn them by heart."""
+    return fault("shuffled_labels", "shuffled labels", planted_data.ShuffledLabels, *changes)
 
 
-def few_samples(count: int) -> Fault:
-    return fault("few_samples", f"{count} samples", sized(planted_data.FewSamples, count=count))
+def labels_wrong(share: float, *changes: Change) -> Fault:
+    part = sized(planted_data.SomeLabelsWrong, share=share)
+    how = ", learned by heart" if changes else ""
+    return fault("label_noise", f"{share:.0%} wrong labels{how}", part, *changes)
 
 
-def few_noisy_samples(count: int, share: float) -> Fault:
+def longer(factor: float) -> Change:
+    """More epochs: whoever learns by heart needs them."""
+    return lambda params: {**params, "epochs": round(factor * float(params["epochs"]))}
+
+
+def few_samples(count: int, more_epochs: float = 5) -> Fault:
+    """Few samples in small batches, for as many updates as it takes to learn them by heart."""
+    few = sized(planted_data.FewSamples, count=count)
+    return fault("few_samples", f"{count} samples", few, longer(more_epochs), having(batch_size=10))
+
+
+def few_noisy_samples(count: int, share: float, more_epochs: float = 8) -> Fault:
     few = sized(planted_data.FewSamples, count=count)
     wrong = sized(planted_data.SomeLabelsWrong, share=share)
     noisy = fault("few_samples", f"{count} samples, {share:.0%} wrong", wrong, few)
     # With wrong labels among them, "labels" is as true as "overfit".
-    return Fault(noisy.family, noisy.name, noisy.accept | FAMILIES["label_noise"].accept, (), noisy.parts)
+    return Fault(
+        noisy.family,
+        noisy.name,
+        noisy.accept | FAMILIES["label_noise"].accept,
+        (longer(more_epochs), having(batch_size=10)),
+        noisy.parts,
+    )
 
 
 def dropout_in_evaluation(share: float) -> Fault:

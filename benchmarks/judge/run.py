@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from hpsearch.records import Program, Series
 from hpsearch.space import Params
 from hpsearch.spec import Objective
 from hpsearch.tasks import FileTask
-from hpsearch.training import Task
+from hpsearch.training import Data, Task
 from hpsearch.training.metrics import own_metric
 from hpsearch.training.program import Place, run_task
 from hpsearch.training.seeds import reproducible
@@ -43,24 +42,22 @@ class LayerGradients:
 
 @dataclass(frozen=True)
 class Run:
-    """`curves`: values by metric (loss each step, train_/val_ each epoch). `metric`: the task's own, e.g.
-    accuracy. `gradients`: of the weight tensors, in the model's order. `seconds`: wall clock.
+    """`curves`: values by metric (loss each step, train_/val_ each epoch). `metric`: the task's own: an
+    accuracy, or mse with a `target_variance` of validation. `gradients`: of the weight tensors, in the
+    model's order. `inputs`: the training inputs as the model saw them.
     """
 
     state: str
     metric: str
     curves: Mapping[str, tuple[float, ...]]
     gradients: tuple[LayerGradients, ...]
+    inputs: Tensor
+    target_variance: float
     steps: int
-    seconds: float
 
     @property
     def diverged(self) -> bool:
         return self.state != "completed" or not math.isfinite(self.last("val_loss"))
-
-    @property
-    def higher_is_better(self) -> bool:
-        return self.metric.endswith("accuracy")
 
     def last(self, name: str) -> float:
         """The last value of a curve; NaN without one."""
@@ -69,20 +66,18 @@ class Run:
 
     @property
     def score(self) -> float:
-        """The final validation metric, larger is better; -inf where the run diverged."""
+        """The final validation accuracy, of a regression the share of the variance that is explained; -inf
+        where the run diverged.
+        """
         value = self.last(f"val_{self.metric}")
         if self.diverged or not math.isfinite(value):
             return -math.inf
-        return value if self.higher_is_better else -value
+        return value if self.metric.endswith("accuracy") else 1 - value / self.target_variance
 
 
-def train(task: Task, params: Params, seed: int, *, watch: bool = True) -> Run:
-    """Train `task` to the end of its epochs on one CPU thread. `watch`: record gradients too.
-
-    Nothing of the run depends on being watched.
-    """
-    layers: list[LayerGradients] = []
-    watched = _watched(task, layers) if watch else task
+def train(task: Task, params: Params, seed: int) -> Run:
+    """Train `task` to the end of its epochs on one CPU thread. Raises what the task raises."""
+    watched = _watched(task)
     curves: dict[str, list[float]] = {}
 
     def report(series: Series) -> None:
@@ -101,41 +96,56 @@ def train(task: Task, params: Params, seed: int, *, watch: bool = True) -> Run:
     with tempfile.TemporaryDirectory() as folder, reproducible("cpu", 1):
         place = Place("cpu", Path(folder), Path(folder), None)
         outcome = run_task(watched, assignment, place, report, lambda: False)
-    seconds = outcome.measurements.get("seconds", math.nan)
     return Run(
         state=outcome.state,
         metric=metric,
         curves={name: tuple(values) for name, values in curves.items()},
-        gradients=tuple(layers),
+        gradients=tuple(watched.layers),
+        inputs=watched.inputs,
+        target_variance=watched.target_variance,
         steps=outcome.steps,
-        seconds=seconds if isinstance(seconds, float) else math.nan,
     )
 
 
-def _watched(task: Task, layers: list[LayerGradients]) -> Task:
-    """The same task, whose model's weight gradients are looked at on the way back."""
-    kind = type(task)
+class Watched(Task):
+    """A part of a class that looks at a task's data and, on their way back, at its weights' gradients."""
 
-    def model(self: Task, params: Params) -> nn.Module:
-        built = kind.model(self, params)
-        for parameter in built.parameters():
+    layers: list[LayerGradients]
+    inputs: Tensor
+    target_variance: float
+
+    def data(self, params: Params, seed: int) -> Data:
+        data = super().data(params, seed)
+        assert isinstance(data.train, tuple)
+        assert isinstance(data.validation, tuple)
+        self.inputs = data.train[0]
+        self.target_variance = float(data.validation[1].double().var(correction=0))
+        return data
+
+    def model(self, params: Params) -> nn.Module:
+        model = super().model(params)
+        self.layers = []
+        for parameter in model.parameters():
             if parameter.ndim >= 2 and parameter.requires_grad:
                 layer = LayerGradients()
-                layers.append(layer)
-                parameter.register_hook(_looking(layer))
-        return built
+                self.layers.append(layer)
+                parameter.register_hook(_Look(layer))
+        return model
 
-    watched: Task = type(kind.__name__, (kind,), {"model": model})()
+
+def _watched(task: Task) -> Watched:
+    watched: Watched = type(type(task).__name__, (Watched, type(task)), {})()
     return watched
 
 
-def _looking(layer: LayerGradients) -> "torch._C._GradHook":
-    calls = 0
+class _Look:
+    """A gradient hook that looks at every `STRIDE`-th gradient and changes none."""
 
-    def look(gradient: Tensor) -> None:
-        nonlocal calls
-        if calls % STRIDE == 0:
-            layer.see(gradient)
-        calls += 1
+    def __init__(self, layer: LayerGradients) -> None:
+        self._layer = layer
+        self._calls = 0
 
-    return look
+    def __call__(self, gradient: Tensor) -> None:
+        if self._calls % STRIDE == 0:
+            self._layer.see(gradient)
+        self._calls += 1

@@ -5,10 +5,8 @@ there is and generalizes is ok without a probe; a bug of step 1 needs none eithe
 the verdict is the change that helps (recipe.md §3.0).
 """
 
-import math
 from collections.abc import Iterable, Sequence
 
-from hpsearch.recipe import initial_loss
 from hpsearch.recipe.case import Case, Probe
 from hpsearch.recipe.effects import DECISIVE, Effect, effect
 from hpsearch.recipe.findings import (

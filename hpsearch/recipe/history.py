@@ -6,7 +6,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hpsearch.recipe.carry import Carry, latest_carry
-from hpsearch.records import Budget, Measured, Program, Stage, StageKind, Trial, TrialId, TrialPlan, TrialState
+from hpsearch.records import (
+    Budget,
+    Measured,
+    Program,
+    Stage,
+    StageKind,
+    Trial,
+    TrialId,
+    TrialPlan,
+    TrialState,
+)
 from hpsearch.space import Params, ParamValue, canonical
 from hpsearch.spec import StudySpec
 from hpsearch.tasks import FileTask, NamedTask

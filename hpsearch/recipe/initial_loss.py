@@ -272,7 +272,9 @@ def _labels_follow_inputs(check: Measured, evidence: list[Evidence]) -> Verdict 
     limit = LABEL_SHARE * validation
     judged = validation > LABEL_SIGNAL
     ok = not judged or train >= limit
-    if _note(evidence, "neighbours' agreement on training labels", train, f">= {limit:.2g}" if judged else "", ok):
+    if _note(
+        evidence, "neighbours' agreement on training labels", train, f">= {limit:.2g}" if judged else "", ok
+    ):
         return None
     return _failure(
         VerdictCode.LABELS,
@@ -285,9 +287,15 @@ def _labels_follow_inputs(check: Measured, evidence: list[Evidence]) -> Verdict 
 
 def _evaluates(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     jitter, dependence = check.measurement("evaluation_jitter"), check.measurement("batch_dependence")
-    same = _note(evidence, "difference of two evaluations", jitter, f"<= {EVALUATION:g}", jitter <= EVALUATION)
+    same = _note(
+        evidence, "difference of two evaluations", jitter, f"<= {EVALUATION:g}", jitter <= EVALUATION
+    )
     alone = _note(
-        evidence, "change when evaluated in half batches", dependence, f"<= {EVALUATION:g}", dependence <= EVALUATION
+        evidence,
+        "change when evaluated in half batches",
+        dependence,
+        f"<= {EVALUATION:g}",
+        dependence <= EVALUATION,
     )
     if same and alone:
         return None

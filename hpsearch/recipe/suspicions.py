@@ -4,7 +4,6 @@ A suspicion is raised by passive evidence and proved by a probe: recipe.md §3 s
 several changes help: a wrong scale of the inputs is also softened by a lower rate, and not the other way round.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -149,7 +148,9 @@ def _rate_too_low(case: Case) -> Suspicion | None:
     rate = case.number("learning_rate")
     factors = (10.0, 100.0)
     why = "the training loss still falls slowly" if case.learned else "the loss never left chance"
-    return Suspicion(VerdictCode.LR_TOO_LOW, why, tuple({"learning_rate": rate * f} for f in factors), share=0.2)
+    return Suspicion(
+        VerdictCode.LR_TOO_LOW, why, tuple({"learning_rate": rate * f} for f in factors), share=0.2
+    )
 
 
 def still_falling(case: Case) -> bool:

@@ -199,7 +199,10 @@ def _weight_scales(model: nn.Module) -> dict[str, float]:
     """`weight_scale_min` and `weight_scale_max`: over the layers, std of the weights times sqrt(fan-in), which
     is 0.58 as torch initializes, 1 to 1.4 for kaiming; recurrent weights by their hidden size.
     """
-    scales = [float(m.weight.detach().std(correction=0)) * math.sqrt(m.weight[0].numel()) for m in weight_layers(model)]
+    scales = [
+        float(m.weight.detach().std(correction=0)) * math.sqrt(m.weight[0].numel())
+        for m in weight_layers(model)
+    ]
     for module in model.modules():
         if isinstance(module, nn.RNNBase):
             weights = [p for name, p in module.named_parameters(recurse=False) if name.startswith("weight")]

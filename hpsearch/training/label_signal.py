@@ -70,7 +70,9 @@ def _target_rows(targets: Tensor, metric: str) -> Tensor:
     return targets.reshape(len(targets), -1).double()
 
 
-def _signal(known: Tensor, known_targets: Tensor, asked: Tensor, targets: Tensor, *, leave_out: bool) -> float:
+def _signal(
+    known: Tensor, known_targets: Tensor, asked: Tensor, targets: Tensor, *, leave_out: bool
+) -> float:
     if len(known) < 20 or len(asked) < 20:
         return math.nan
     distances = torch.cdist(asked, known)

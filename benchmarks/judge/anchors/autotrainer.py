@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from benchmarks.judge.anchors.sight import Sight, Symptoms
 from benchmarks.judge.run import LayerGradients
@@ -26,7 +27,7 @@ def symptoms(sight: Sight) -> Symptoms:
         found |= _accuracy(sight.run.curves.get(f"train_{sight.run.metric}", ()))
     if any(not math.isfinite(loss) for loss in sight.run.curves.get("loss", ())):
         found |= {V.LR_TOO_HIGH, V.BAD_INIT}
-    if abs(float(sight.inputs.float().mean())) >= INPUT_MEAN:
+    if abs(float(sight.run.inputs.float().mean())) >= INPUT_MEAN:
         found.add(V.INPUT_SCALE)
     return frozenset(found)
 
@@ -43,7 +44,7 @@ def _gradients(first: LayerGradients, last: LayerGradients) -> set[V]:
 def _accuracy(values: Sequence[float]) -> set[V]:
     if len(values) < 2:
         return set()
-    moves = [after - before for before, after in zip(values, values[1:], strict=False)]
+    moves = [after - before for before, after in pairwise(values)]
     falls = sum(move <= -SWING for move in moves)
     found: set[V] = set()
     if falls / len(moves) >= SWINGING:

@@ -1,6 +1,7 @@
 """BTTackler (KDD 2024): indicators of bad trials in hyperparameter search."""
 
 import statistics
+from itertools import pairwise
 
 from benchmarks.judge.anchors.sight import Sight, Symptoms
 from hpsearch.vocabulary import VerdictCode as V
@@ -23,7 +24,7 @@ def symptoms(sight: Sight) -> Symptoms:
     if any(layer.zeros[-1] > ZEROS for layer in sight.run.gradients if layer.zeros):
         found.add(V.DEAD)
     means = [layer.mean[-1] for layer in sight.run.gradients if layer.mean]
-    for before, after in zip(means, means[1:], strict=False):
+    for before, after in pairwise(means):
         ratio = before / after if after > 0 else 1.0
         found |= {V.LR_TOO_HIGH, V.BAD_INIT} if ratio > RATIO_HIGH else set()
         found |= {V.VANISHING} if ratio < RATIO_LOW else set()

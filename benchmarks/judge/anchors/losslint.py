@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from itertools import pairwise
 
 from benchmarks.judge.anchors.sight import Sight, Symptoms
 from hpsearch.vocabulary import VerdictCode as V
@@ -25,7 +26,7 @@ def symptoms(sight: Sight) -> Symptoms:
     quarter = len(train) // 4
     if quarter and train[-quarter - 1] - train[-1] < STAGNATION * abs(train[-quarter - 1]):
         found |= {V.PLATEAU_DECAY, V.UNDERFIT}
-    rises = [after > before for before, after in zip(validation, validation[1:], strict=False)]
+    rises = [after > before for before, after in pairwise(validation)]
     if len(rises) >= WORSENING and all(rises[-WORSENING:]):
         found.add(V.OVERFIT)
     return frozenset(found)

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from benchmarks.judge.run import Run
 from hpsearch.space import Params
 from hpsearch.vocabulary import VerdictCode
@@ -12,11 +10,10 @@ from hpsearch.vocabulary import VerdictCode
 
 @dataclass(frozen=True)
 class Sight:
-    """A run, its hyperparameters and its training inputs as the model saw them."""
+    """A run and its hyperparameters."""
 
     run: Run
     params: Params
-    inputs: Tensor
 
     def rate(self) -> float:
         return float(self.params["learning_rate"])

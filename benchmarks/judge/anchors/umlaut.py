@@ -12,7 +12,7 @@ EPOCHS = 2  # in a row in which validation loss rises while training loss falls
 
 def symptoms(sight: Sight) -> Symptoms:
     found: set[V] = set()
-    if not bool((sight.inputs.abs() <= INPUT_LIMIT).all()):  # NaN is outside too
+    if not bool((sight.run.inputs.abs() <= INPUT_LIMIT).all()):  # NaN is outside too
         found.add(V.INPUT_SCALE)
     if sight.rate() > HIGH_RATE:
         found.add(V.LR_TOO_HIGH)
@@ -31,8 +31,6 @@ def symptoms(sight: Sight) -> Symptoms:
 def _overfits(train: tuple[float, ...], validation: tuple[float, ...]) -> bool:
     opposed = [
         after < before and later > earlier
-        for before, after, earlier, later in zip(
-            train, train[1:], validation, validation[1:], strict=False
-        )
+        for before, after, earlier, later in zip(train, train[1:], validation, validation[1:], strict=False)
     ]
     return any(all(opposed[i : i + EPOCHS]) for i in range(len(opposed) - EPOCHS + 1))
