@@ -36,7 +36,7 @@ MOONS = Twin(
 FRIEDMAN = Twin(
     "friedman mlp",
     FriedmanMlp,
-    {"optimizer": "adam", "learning_rate": 0.005, "batch_size": 32, "epochs": 40},
+    {"optimizer": "adam", "learning_rate": 0.005, "batch_size": 32, "epochs": 16},
 )
 TRENDS = Twin(
     "trends gru", TrendsGru, {"optimizer": "adam", "learning_rate": 0.004, "batch_size": 32, "epochs": 14}
@@ -51,17 +51,17 @@ PLANTED: tuple[tuple[Twin, tuple[Fault, ...]], ...] = (
     (
         DIGITS,
         (
-            f.last_layer(10), f.weights_std(1), f.weights_times(0.01), f.weights_times(0),
+            f.last_layer(30), f.weights_std(1), f.weights_times(0),
             f.lr_times(30, "lr_high"), f.lr_times(1 / 1000, "lr_very_low"), f.lr_times(1 / 100, "lr_low"),
             f.few_slow_epochs(4, 1 / 10), f.hidden_bias(-20), f.deep_sigmoid(8), f.inputs_times(255),
             f.shuffled_labels(f.longer(3), f.having(hidden_units=256, weight_decay=0.0)),
             f.narrow_knob("hidden_units", 2), f.few_samples(60),
             f.regularized("heavy_decay", "weight_decay", 0.3),
             f.regularized("heavy_dropout", "dropout", 0.95), f.early_step(0.05, 0.01),
-            f.hot_small_batch(15, 16, hidden_units=16), f.DOUBLE_SOFTMAX, f.SUM_REDUCTION, f.SIGN_FLIP,
+            f.hot_small_batch(30, 16, hidden_units=16), f.DOUBLE_SOFTMAX, f.SUM_REDUCTION, f.SIGN_FLIP,
             f.validation_times(100), f.momentum(0.99), f.tiny_batch(1), f.dropout_in_evaluation(0.5),
             f.labels_wrong(0.4), f.labels_wrong(0.4, f.longer(3), f.having(hidden_units=256)),
-            f.CLASS_NUMBERS, f.few_epochs(2), f.clipped(0.01), f.regularized("heavy_l1", "l1", 0.02),
+            f.CLASS_NUMBERS, f.few_epochs(3), f.clipped(0.01), f.regularized("heavy_l1", "l1", 0.02),
             f.scaled_loss(1e-3), f.stale_statistics(1e-4), f.FROZEN,
             f.both(f.lr_times(1 / 100, "lr_low"), f.few_samples(80)),
             f.both(f.inputs_times(255), f.RAW_VALIDATION),
@@ -70,20 +70,20 @@ PLANTED: tuple[tuple[Twin, tuple[Fault, ...]], ...] = (
     (
         CNN,
         (
-            f.last_layer(20), f.weights_times(0), f.lr_times(30, "lr_high"),
+            f.last_layer(30), f.weights_times(0.01), f.weights_times(0), f.lr_times(30, "lr_high"),
             f.lr_times(1 / 1000, "lr_very_low"), f.hidden_bias(-20), f.inputs_times(255),
             f.shuffled_labels(f.longer(3)), f.few_samples(60), f.early_step(0.1, 0.01), f.DOUBLE_SOFTMAX,
-            f.SIGN_FLIP, f.RAW_VALIDATION, f.momentum(0.99), f.SORTED_DATA, f.few_epochs(2),
-            f.dropout_in_evaluation(0.6),
+            f.SIGN_FLIP, f.RAW_VALIDATION, f.momentum(0.99), f.SORTED_DATA, f.few_epochs(3),
+            f.dropout_in_evaluation(0.6), f.tiny_batch(2),
         ),
     ),
     (
         CANCER,
         (
-            f.last_layer(100), f.lr_times(100, "lr_high"), f.lr_times(1 / 100, "lr_low"), f.RAW_INPUTS,
+            f.lr_times(100, "lr_high"), f.lr_times(1 / 100, "lr_low"), f.RAW_INPUTS,
             f.shuffled_labels(f.longer(8), f.having(weight_decay=0.0)),
             f.regularized("heavy_decay", "weight_decay", 0.3), f.few_noisy_samples(60, 0.2), f.SIGN_FLIP,
-            f.SUM_REDUCTION, f.RAW_VALIDATION, f.labels_wrong(0.5), f.tiny_batch(2),
+            f.SUM_REDUCTION, f.RAW_VALIDATION, f.labels_wrong(0.5),
             f.both(f.SIGN_FLIP, f.lr_times(1 / 10, "lr_low")),
         ),
     ),
@@ -102,16 +102,15 @@ PLANTED: tuple[tuple[Twin, tuple[Fault, ...]], ...] = (
             f.last_layer(30), f.lr_times(200, "lr_high"), f.lr_times(1 / 1000, "lr_very_low"),
             f.lr_times(1 / 100, "lr_low"), f.LINEAR, f.inputs_offset(30), f.few_samples(40),
             f.shuffled_labels(), f.regularized("heavy_decay", "weight_decay", 0.3), f.SIGN_FLIP,
-            f.early_step(0.05, 0.01), f.raw_targets(50, 300), f.RAW_VALIDATION, f.few_epochs(2),
-            f.one_large_feature(1000),
+            f.early_step(0.05, 0.01), f.raw_targets(50, 300), f.RAW_VALIDATION, f.few_epochs(3),
+            f.one_large_feature(1000), f.hot_small_batch(30, 16, width=12),
         ),
     ),
     (
         TRENDS,
         (
             f.lr_times(100, "lr_high"), f.lr_times(1 / 1000, "lr_very_low"), f.weights_std(2),
-            f.shuffled_labels(f.longer(4)), f.few_samples(12), f.DOUBLE_SOFTMAX,
-            f.early_step(0.05, 0.01), f.few_epochs(2), f.inputs_times(100),
+            f.shuffled_labels(f.longer(4)), f.few_samples(12), f.early_step(0.05, 0.01), f.few_epochs(3), f.inputs_times(100),
         ),
     ),
     (
@@ -119,7 +118,7 @@ PLANTED: tuple[tuple[Twin, tuple[Fault, ...]], ...] = (
         (
             f.weights_times(0), f.lr_times(100, "lr_high"), f.lr_times(1 / 1000, "lr_very_low"), f.LINEAR,
             f.few_samples(60), f.SIGN_FLIP, f.DOUBLE_SOFTMAX,
-            f.regularized("heavy_decay", "weight_decay", 0.3), f.long_warmup(500),
+            f.regularized("heavy_decay", "weight_decay", 0.3), f.long_warmup(500), f.momentum(0.995),
         ),
     ),
 )  # fmt: skip

@@ -85,13 +85,13 @@ class FriedmanMlp(Subject):
     """Friedman's first function with little noise: a regression, targets standardized."""
 
     metric = "mse"
-    knobs = {"width": {"type": "int", "low": 1, "high": 256, "log": True, "default": 48}}
-    train_size, validation_size = 1000, 400
+    knobs = {"width": {"type": "int", "low": 1, "high": 256, "log": True, "default": 32}}
+    train_size, validation_size = 2000, 500
     features, outputs = 10, 1
     noise: ClassVar[float] = 0.3
 
     def samples(self, seed: int) -> tuple[Tensor, Tensor]:
-        inputs, targets = tensors(*make_friedman1(1400, noise=self.noise, random_state=seed % 2**32))
+        inputs, targets = tensors(*make_friedman1(2500, noise=self.noise, random_state=seed % 2**32))
         return inputs, ((targets - 14.4) / 5).float()
 
     def model(self, params: Params) -> nn.Module:
