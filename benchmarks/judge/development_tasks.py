@@ -2,12 +2,13 @@
 
 from typing import ClassVar
 
-from sklearn.datasets import load_breast_cancer, load_digits, make_friedman1, make_moons
+from sklearn.datasets import make_friedman1, make_moons
 from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.judge.generators import labels_of_planes, tensors, trends
 from benchmarks.judge.models import Recurrent, cnn2d, mlp
+from benchmarks.judge.real_data import breast_cancer, digits
 from benchmarks.judge.subject import Subject, globally_scaled
 from hpsearch.space import Params
 from hpsearch.training.losses import Loss
@@ -20,7 +21,7 @@ class DigitsMlp(Subject):
     features, outputs = 64, 10
 
     def samples(self, seed: int) -> tuple[Tensor, Tensor]:
-        return tensors(*load_digits(return_X_y=True))
+        return digits()
 
     def scaled(self, inputs: Tensor, train: Tensor) -> Tensor:
         return globally_scaled(inputs, train)
@@ -37,7 +38,7 @@ class DigitsCnn(Subject):
     features, outputs = 64, 10
 
     def samples(self, seed: int) -> tuple[Tensor, Tensor]:
-        inputs, targets = tensors(*load_digits(return_X_y=True))
+        inputs, targets = digits()
         return inputs.reshape(-1, 1, 8, 8), targets
 
     def scaled(self, inputs: Tensor, train: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ class CancerMlp(Subject):
     features, outputs = 30, 1
 
     def samples(self, seed: int) -> tuple[Tensor, Tensor]:
-        inputs, targets = tensors(*load_breast_cancer(return_X_y=True))
+        inputs, targets = breast_cancer()
         return inputs, targets.float()
 
     def model(self, params: Params) -> nn.Module:

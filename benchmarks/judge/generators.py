@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+Numbers = NDArray[np.float64] | NDArray[np.int64]
 
 
-def tensors(inputs: Floats, targets: Floats) -> tuple[Tensor, Tensor]:
+def tensors(inputs: Numbers, targets: Numbers) -> tuple[Tensor, Tensor]:
     """Inputs as float32; targets as they are: integers are classes, floats are values."""
     return torch.tensor(inputs, dtype=torch.float32), torch.tensor(targets)
 

@@ -56,7 +56,7 @@ PLANTED: tuple[tuple[Twin, tuple[Fault, ...]], ...] = (
             f.regularized("heavy_decay", "weight_decay", 0.15), f.regularized("heavy_dropout", "drop", 0.9),
             f.DOUBLE_SOFTMAX, f.SUM_REDUCTION, f.momentum(0.995), f.labels_wrong(0.5, f.longer(2)),
             f.regularized("heavy_l1", "l1", 0.01), f.stale_statistics(1e-3), f.tiny_batch(2),
-            f.both(f.SUM_REDUCTION, f.labels_wrong(0.5)),
+            f.both(f.SUM_REDUCTION, f.labels_wrong(0.5)), f.few_epochs(3),
         ),
     ),
     (
@@ -72,7 +72,7 @@ PLANTED: tuple[tuple[Twin, tuple[Fault, ...]], ...] = (
         (
             f.lr_times(100, "lr_high"), f.lr_times(1 / 500, "lr_very_low"), f.weights_times(0), f.LINEAR,
             f.narrow_knob("hidden_units", 2), f.deep_sigmoid(10), f.few_noisy_samples(50, 0.3),
-            f.early_step(0.08, 0.02), f.few_epochs(3), f.hot_small_batch(40, 8, hidden_units=8), f.one_large_feature(300), f.CLASS_NUMBERS, f.FROZEN,
+            f.early_step(0.08, 0.02), f.hot_small_batch(10, 8, hidden_units=8), f.one_large_feature(300), f.CLASS_NUMBERS, f.FROZEN,
             f.both(f.lr_times(1 / 100, "lr_low"), f.CLASS_NUMBERS),
         ),
     ),
@@ -82,7 +82,7 @@ PLANTED: tuple[tuple[Twin, tuple[Fault, ...]], ...] = (
             f.last_layer(100), f.lr_times(20, "lr_high"), f.inputs_times(100), f.few_samples(50),
             f.shuffled_labels(f.longer(4)), f.early_step(0.05, 0.02), f.SORTED_DATA, f.SIGN_FLIP,
             f.validation_times(20), f.hidden_bias(-30), f.clipped(0.02), f.scaled_loss(3e-4),
-            f.hot_small_batch(60, 16),
+            f.hot_small_batch(35, 16),
         ),
     ),
     (
@@ -105,7 +105,7 @@ PLANTED: tuple[tuple[Twin, tuple[Fault, ...]], ...] = (
         (
             f.lr_times(1 / 70, "lr_low"), f.lr_times(60, "lr_high"), f.LINEAR, f.RAW_INPUTS,
             f.few_samples(30), f.raw_targets(400, 500), f.VALIDATION_TWICE, f.few_epochs(3),
-            f.regularized("heavy_decay", "weight_decay", 0.2), f.SUM_REDUCTION, f.hot_small_batch(12, 8),
+            f.regularized("heavy_decay", "weight_decay", 0.2), f.SUM_REDUCTION, f.hot_small_batch(4, 8),
         ),
     ),
 )  # fmt: skip

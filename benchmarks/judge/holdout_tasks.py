@@ -3,12 +3,13 @@
 from typing import ClassVar
 
 import torch
-from sklearn.datasets import load_diabetes, load_digits, load_wine, make_blobs, make_friedman2
+from sklearn.datasets import make_blobs, make_friedman2
 from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.judge.generators import orders, tensors, tones, waves
 from benchmarks.judge.models import Recurrent, cnn1d, mlp
+from benchmarks.judge.real_data import diabetes, digits, wine
 from benchmarks.judge.subject import Subject, globally_scaled
 from hpsearch.space import Params
 from hpsearch.training.losses import Loss
@@ -25,7 +26,7 @@ class DigitsTanh(Subject):
     features, outputs = 64, 10
 
     def samples(self, seed: int) -> tuple[Tensor, Tensor]:
-        return tensors(*load_digits(return_X_y=True))
+        return digits()
 
     def scaled(self, inputs: Tensor, train: Tensor) -> Tensor:
         return globally_scaled(inputs, train)
@@ -42,7 +43,7 @@ class WineMlp(Subject):
     features, outputs = 13, 3
 
     def samples(self, seed: int) -> tuple[Tensor, Tensor]:
-        return tensors(*load_wine(return_X_y=True))
+        return wine()
 
     def model(self, params: Params) -> nn.Module:
         return mlp([13, 32, 16, 3], dropout=float(params["dropout"]))
@@ -147,7 +148,7 @@ class DiabetesMlp(Subject):
     features, outputs = 10, 1
 
     def samples(self, seed: int) -> tuple[Tensor, Tensor]:
-        inputs, targets = tensors(*load_diabetes(return_X_y=True))
+        inputs, targets = diabetes()
         return inputs, ((targets - 152) / 77).float()
 
     def model(self, params: Params) -> nn.Module:

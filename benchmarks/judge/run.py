@@ -129,7 +129,7 @@ class Watched(Task):
             if parameter.ndim >= 2 and parameter.requires_grad:
                 layer = LayerGradients()
                 self.layers.append(layer)
-                parameter.register_hook(_Look(layer))
+                parameter.register_hook(_Look(layer))  # type: ignore[no-untyped-call]
         return model
 
 
