@@ -147,6 +147,7 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "initialization": _choice("kaiming", INITIALIZATIONS, "of weights; `framework` is torch's own"),
     "initialization_std": _range(0.01, 0.0, 1e3, "standard deviation for initialization `normal`"),
     "output_scale": _range(1.0, 0.0, 1e6, "factor on the output layer's initial weights"),
+    "output_bias": _choice("zero", ("zero", "prior"), "start of the output layer: `prior` knows the targets"),
     "preprocessing": _choice("standardized", PREPROCESSINGS, "of inputs, statistics from training data"),
     "loss": _choice("cross_entropy", LOSSES, "training loss"),
     "hidden_units": _range(128, 1, 65_536, "width of an mlp's hidden layers", log=True, type="int"),

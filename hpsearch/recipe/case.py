@@ -11,7 +11,7 @@ from hpsearch.records import Measured
 from hpsearch.space import Params
 
 TAIL = 2  # evaluations that are averaged where one would be noise
-LEAST_ACCURACY_STEP = 0.01
+COLLAPSE = 0.3  # of the loss at chance that a run lost again
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,9 @@ class Case:
         return self.run.seen.measurement(name)
 
     def cost(self, probe: Probe) -> float:
-        """Epochs that a probe trains."""
-        return probe.epochs - (self.epochs if probe.continues else 0.0)
+        """Epochs of the whole training set that a probe trains."""
+        share = float(probe.changes.get("train_fraction", 0.0)) / self.number("train_fraction") or 1.0
+        return share * probe.epochs - (self.epochs if probe.continues else 0.0)
 
     @cached_property
     def spent(self) -> float:
@@ -145,14 +146,24 @@ class Case:
 
     @cached_property
     def noise(self) -> float:
-        """Standard error of a validation figure, as a share of 1: what its size allows, and the run's own jitter."""
+        """Standard error of a validation figure: of a share by the binomial and the run's own jitter, of the
+        loss explained by the chi-squared spread of a mean of squares, sqrt(2 / n).
+        """
         size = self.run.seen.measurement("val_size", math.nan)
-        binomial = 0.0
-        if self.accuracy and size > 0:
-            share = min(max(self.end.val_metric, 1 / (size + 2)), 1 - 1 / (size + 2))
-            binomial = math.sqrt(share * (1 - share) / size)
-        jitter = self.feature("objective_se") if self.accuracy else math.nan
-        return max(binomial, 0.0 if math.isnan(jitter) else min(jitter, 3 * binomial))
+        if not size > 0:
+            return 0.0
+        if not self.accuracy:
+            lost = min(max(1 - self.end.val_skill, 0.0), 1.0)
+            return math.sqrt(2 / size) * lost
+        jitter = self.feature("objective_se")
+        return max(self._binomial, 0.0 if math.isnan(jitter) else min(jitter, 3 * self._binomial))
+
+    @property
+    def _binomial(self) -> float:
+        """Standard error of a share of `val_size` samples."""
+        size = self.run.seen.measurement("val_size")
+        share = min(max(self.end.val_metric, 1 / (size + 2)), 1 - 1 / (size + 2))
+        return math.sqrt(share * (1 - share) / size)
 
     @cached_property
     def fitted(self) -> bool:
@@ -160,6 +171,13 @@ class Case:
         if self.accuracy and self.end.train_metric >= 0.995:
             return True
         return self.end.train_skill >= 0.97
+
+    @cached_property
+    def collapsed(self) -> bool:
+        """The run had learned something on training data and lost it again."""
+        losses = [loss for loss in self._curve(self.run, "train_loss", None) if math.isfinite(loss)]
+        chance = self.facts.chance_loss
+        return bool(losses) and losses[-1] - min(losses) > COLLAPSE * chance > 0
 
     @cached_property
     def learned(self) -> bool:

@@ -7,6 +7,7 @@ from hpsearch.recipe.case import Case, Level, Probe, Result
 
 TRAIN_GAIN, TRAIN_LOSS_SHARE = 0.02, 0.10  # that count as better on training data: points, relative loss
 VAL_GAIN, VAL_LOSS_SHARE = 0.01, 0.07  # on validation data; points are held against their noise too
+CLEAR_LOSS_SHARE = 0.15
 DECISIVE = 0.25  # of everything there is to gain, validation and training averaged
 
 
@@ -32,8 +33,24 @@ class Effect:
         return _gain(self.before, self.after)
 
     @property
+    def lost(self) -> float:
+        """How much of the validation figure the change cost."""
+        if self.accuracy:
+            return self.end.val_metric - self.after.val_metric
+        return self.end.val_skill - self.after.val_skill
+
+    @property
     def helps_validation(self) -> bool:
         return self._val_better(self.end)
+
+    @property
+    def helps_clearly(self) -> bool:
+        """By points, or by so much of the loss that no continuation of a settled run shows it."""
+        points = self.after.val_metric - self.end.val_metric
+        saved = _saved(self.end.val_skill, self.after.val_skill)
+        if not self.accuracy:
+            return saved >= CLEAR_LOSS_SHARE
+        return points >= max(VAL_GAIN, self.noise) or (saved >= CLEAR_LOSS_SHARE and points >= self.noise)
 
     @property
     def helps_training(self) -> bool:
@@ -54,6 +71,14 @@ class Effect:
         points = self.after.val_metric - before.val_metric
         sure = max(VAL_GAIN, self.noise)
         return points >= sure or (share >= VAL_LOSS_SHARE and points > -self.noise / 2)
+
+    def beats(self, other: "Effect") -> bool:
+        """Clearly less training loss than another probe of the same length, and validation no worse."""
+        saved = _saved(other.after.train_skill, self.after.train_skill)
+        worse = _saved(other.after.val_skill, self.after.val_skill) < 0
+        if self.accuracy:
+            worse = self.after.val_metric < other.after.val_metric - self.noise / 2
+        return saved >= TRAIN_LOSS_SHARE and not worse
 
     def helps_early(self) -> bool:
         """Better on both at the same epoch."""

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 
 from hpsearch.recipe import initial_loss
-from hpsearch.recipe.case import Case
+from hpsearch.recipe.case import Case, Level
+from hpsearch.recipe.diagnosis import Symptoms, passive
 from hpsearch.recipe.effects import Effect
 from hpsearch.recipe.remedies import TEXTS
 from hpsearch.recipe.suspicions import Suspicion
@@ -12,7 +13,8 @@ from hpsearch.records import Evidence, Remedy, Verdict
 from hpsearch.vocabulary import VerdictCode
 
 BUGS = frozenset({VerdictCode.LOSS_BUG, VerdictCode.VAL_MISMATCH, VerdictCode.LABELS, VerdictCode.NOISY_EVAL})
-PROVEN, PASSIVE, CLEAR = 0.9, 0.5, 0.95  # confidences
+MODE_FACTOR, MODE_SHARE, MODE_NOISE, SMALL_BATCH = 2.0, 0.03, 0.5, 8
+PROVEN, UNSURE, PASSIVE, CLEAR = 0.9, 0.7, 0.5, 0.95  # confidences
 
 
 def bug(case: Case) -> Verdict | None:
@@ -22,6 +24,29 @@ def bug(case: Case) -> Verdict | None:
         return None
     others = tuple(dict.fromkeys(v.code for v in found[1:] if v.code is not found[0].code))
     return found[0].model_copy(update={"evidence": evidence(case), "alternatives": others})
+
+
+def evaluates_otherwise(case: Case) -> Verdict | None:
+    """The same training data cost far more in evaluation than the minibatches did: layers that change with
+    the mode are out of step. Averaged weights lag on purpose, and too few steps say nothing.
+    """
+    minibatch, evaluated = case.feature("loss_end"), case.feature("train_loss_end")
+    chance = case.facts.chance_loss
+    shuffled = bool(case.values["shuffle"]) and case.number("ema_decay") == 0
+    if not shuffled or not evaluated > MODE_FACTOR * minibatch + MODE_SHARE * chance:
+        return None
+    if case.feature("noise") > MODE_NOISE or case.number("batch_size") < SMALL_BATCH:
+        return None
+    text = f"minibatches cost {minibatch:.3g} at the end, the same data in evaluation mode {evaluated:.3g}"
+    remedy = Remedy(text="look at layers that change with model.eval(): batch norm's momentum, dropout")
+    return Verdict(
+        code=VerdictCode.NOISY_EVAL,
+        text=text,
+        confidence=0.8,
+        evidence=evidence(case),
+        remedy=remedy,
+        alternatives=(VerdictCode.VAL_MISMATCH,),
+    )
 
 
 def not_enough(case: Case, least: int) -> Verdict | None:
@@ -45,25 +70,44 @@ def healthy(case: Case) -> Verdict:
     return Verdict(code=VerdictCode.OK, text=text, confidence=CLEAR, evidence=evidence(case))
 
 
-def still_ok(case: Case, tried: Sequence[tuple[Suspicion, Effect]]) -> Verdict:
-    """Nothing that was tried helps: the run is at the noise floor of its model family."""
+def without_proof(
+    case: Case,
+    suspects: Sequence[Suspicion],
+    tried: Sequence[tuple[Suspicion, Effect]],
+    lags: bool,
+    least: int,
+) -> Verdict:
+    """No change that was tried helps."""
+    if case.fitted and not lags:
+        return healthy(case)
+    if case.feature("evaluations") < least and not case.run.diverged:
+        found = not_enough(case, least)
+        assert found is not None
+        return found
     names = ", ".join(dict.fromkeys(_change(effect) for _, effect in tried)) or "nothing"
+    if case.run.diverged or not case.learned:
+        first = next((s for s in suspects if s.strong), None)
+        code = (
+            first.code if first else (VerdictCode.LR_TOO_HIGH if case.run.diverged else VerdictCode.UNDERFIT)
+        )
+        why = first.why if first else ("the run diverged" if case.run.diverged else "nothing was learned")
+        return _unsure(case, code, f"{why}; tried without gain: {names}")
+    if lags:
+        return _unsure(case, VerdictCode.OVERFIT, f"validation lags behind training: {_level(case)}")
     text = f"at the floor of this model and data: {_level(case)}; tried without gain: {names}"
     return Verdict(code=VerdictCode.OK, text=text, confidence=0.8, evidence=evidence(case))
 
 
-def unproven(case: Case, suspects: Sequence[Suspicion]) -> Verdict:
-    """A passive judgement: the first suspicion, with the others as alternatives."""
-    first = suspects[0]
-    others = tuple(dict.fromkeys(s.code for s in suspects[1:] if s.code is not first.code))
-    return Verdict(
-        code=first.code,
-        text=f"{first.why} (not proved by a probe)",
-        confidence=PASSIVE,
-        evidence=evidence(case),
-        remedy=Remedy(text=TEXTS[first.code], changes=changes_of(first)),
-        alternatives=others,
-    )
+def _unsure(case: Case, code: VerdictCode, text: str) -> Verdict:
+    remedy = Remedy(text=TEXTS[code])
+    return Verdict(code=code, text=text, confidence=PASSIVE, evidence=evidence(case), remedy=remedy)
+
+
+def unproven(case: Case) -> Verdict:
+    """The passive judgement: step 1's failures, then the rules on one curve. Less sure than a probe."""
+    failed = [v for v in initial_loss.failures(case.check) if v.confidence > PASSIVE]
+    found = failed[0] if failed else passive(Symptoms.of_case(case))
+    return found.model_copy(update={"evidence": evidence(case), "confidence": min(found.confidence, UNSURE)})
 
 
 def proven(case: Case, suspicion: Suspicion, best: Effect, others: tuple[VerdictCode, ...]) -> Verdict:
@@ -101,6 +145,21 @@ def overfitting(case: Case, effects: Sequence[Effect]) -> Verdict:
     )
 
 
+def short_of_data(case: Case, halved: Effect) -> Verdict:
+    text = (
+        f"the training data are learned by heart, validation lags ({_level(case)}), and half of the data cost "
+        f"{halved.lost:.2g} more: more data would help"
+    )
+    return Verdict(
+        code=VerdictCode.OVERFIT,
+        text=text,
+        confidence=0.75,
+        evidence=evidence(case),
+        remedy=Remedy(text=TEXTS[VerdictCode.OVERFIT]),
+        probe=probe_of(case, halved),
+    )
+
+
 # --- parts -----------------------------------------------------------------------------------------
 
 
@@ -114,16 +173,14 @@ def remedial(best: Effect) -> dict[str, float | int | str | bool]:
     return own
 
 
-def changes_of(suspicion: Suspicion) -> dict[str, list[float | int | str | bool]]:
-    names = dict.fromkeys(name for change in suspicion.tries for name in change)
-    return {name: [change[name] for change in suspicion.tries if name in change] for name in names}
-
-
 def probe_of(case: Case, best: Effect) -> dict[str, object]:
     """The counterfactual pair: what was changed, and the validation figure without and with it."""
     name = next(iter(remedial(best)), "epochs")
     figure = f"val_{case.metric}" if case.accuracy else "val_skill"
-    pick = (lambda level: level.val_metric) if case.accuracy else (lambda level: level.val_skill)
+
+    def pick(level: Level) -> float:
+        return level.val_metric if case.accuracy else level.val_skill
+
     return {
         "knob": name,
         "changes": remedial(best),

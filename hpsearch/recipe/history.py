@@ -196,9 +196,13 @@ class History:
 
     def facts(self) -> Facts:
         """Of the newest check. Only stages after step 1 ask."""
+        return Facts.of(self.check_trial())
+
+    def check_trial(self) -> Trial:
+        """The check under the settings carried so far, else the newest."""
         checks = [t for t in self.trials if t.program.kind == "check" and t.state is TrialState.COMPLETED]
         current = [t for t in checks if t.digest == self.check().digest]
-        return Facts.of((current or checks)[-1])
+        return (current or checks)[-1]
 
     def _shorter(self, plan: TrialPlan) -> TrialId | None:
         """The longest completed run of the same point with less budget, if its schedule is constant.

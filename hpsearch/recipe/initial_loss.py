@@ -19,6 +19,7 @@ DUPLICATE_TOLERANCE = 0.1  # a mean over the batch does not change when each sam
 INPUT_MEAN, INPUT_STD_RATIO = 10.0, 100.0
 VAL_SHIFT, VAL_STD_RATIO = 0.5, 2.0  # in standard deviations of the training inputs; a factor either way
 LABEL_SIGNAL, LABEL_SHARE = 0.25, 0.6  # validation labels that follow the inputs; training labels that don't
+CROSS_SHARE = 0.5
 EVALUATION = 0.02  # of the outputs' spread: two evaluations of a model in evaluation mode are alike
 GRADIENT_RATIO, SIGNAL_RATIO, DEAD_SHARE = 1e-3, 1e-3, 0.95
 
@@ -285,6 +286,29 @@ def _labels_follow_inputs(check: Measured, evidence: list[Evidence]) -> Verdict 
     )
 
 
+def _labels_mean_the_same(check: Measured, evidence: list[Evidence]) -> Verdict | None:
+    """Training neighbours predict validation labels about as well as either split's own neighbours do."""
+    across = check.measurement("cross_signal")
+    within = min(check.measurement("train_signal"), check.measurement("val_signal"))
+    judged = within > LABEL_SIGNAL
+    limit = CROSS_SHARE * within
+    ok = not judged or across >= limit
+    if _note(
+        evidence,
+        "training neighbours' vote on validation labels",
+        across,
+        f">= {limit:.2g}" if judged else "",
+        ok,
+    ):
+        return None
+    return _failure(
+        VerdictCode.LABELS,
+        f"validation labels do not follow training labels ({across:.2f}), though each split's own neighbours "
+        f"agree ({within:.2f})",
+        "number the classes alike in both splits",
+    )
+
+
 def _evaluates(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     jitter, dependence = check.measurement("evaluation_jitter"), check.measurement("batch_dependence")
     same = _note(
@@ -358,8 +382,7 @@ FAILING: tuple[Test, ...] = (
     _floor,
     _descent,
     _validation_like_training,
-    _labels_follow_inputs,
     _some_weights,
     _alive,
 )
-WARNING: tuple[Test, ...] = (_evaluates, _signal, _input_scale)
+WARNING: tuple[Test, ...] = (_labels_follow_inputs, _labels_mean_the_same, _evaluates, _signal, _input_scale)

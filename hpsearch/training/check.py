@@ -18,6 +18,7 @@ from hpsearch.training.evaluation_mode import evaluation_mode
 from hpsearch.training.initialization import weight_layers
 from hpsearch.training.input_statistics import input_statistics
 from hpsearch.training.label_signal import label_signal
+from hpsearch.training.output_bias import constant_outputs
 from hpsearch.training.prepared import Prepared, class_labels
 from hpsearch.training.regularization import parameter_groups, penalty
 
@@ -101,32 +102,12 @@ def floor_loss(probe: _Probe) -> float:
 
 
 def chance_loss(probe: _Probe) -> float:
-    """The lowest loss of outputs that are the same for every sample: zeros, the targets' mean, or the logits
-    of their frequencies. What a model scores that knows the targets but not the inputs.
+    """The lowest loss of outputs that are the same for every sample: what a model scores that knows the
+    targets but not the inputs.
     """
-    outputs, targets = probe.outputs, probe.targets
-    guesses = [torch.zeros_like(outputs)]
-    mean = _mean_target(outputs, targets)
-    if mean is not None:
-        constants = [mean]
-        if bool(((mean >= 0) & (mean <= 1)).all()):
-            share = mean.clamp(1e-6, 1 - 1e-6)
-            constants += [share.log(), (share / (1 - share)).log()]
-        guesses += [constant.expand_as(outputs).contiguous() for constant in constants]
-    losses = [probe.loss(guess) for guess in guesses]
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    return min(finite, default=math.nan)
-
-
-def _mean_target(outputs: Tensor, targets: Tensor) -> Tensor | None:
-    """The mean target, in the shape of one output; class labels as shares. None where none fits."""
-    if targets.is_floating_point() or outputs.shape == targets.shape or outputs[0].numel() == 1:
-        if outputs.numel() != targets.numel():
-            return None
-        return targets.reshape(outputs.shape).to(outputs.dtype).mean(0, keepdim=True)
-    if outputs.ndim != 2 or targets.ndim != 1 or int(targets.max()) >= outputs.shape[1]:
-        return None
-    return functional.one_hot(targets, outputs.shape[1]).to(outputs.dtype).mean(0, keepdim=True)
+    constants = constant_outputs(probe.outputs, probe.targets)
+    losses = [probe.loss(constant.expand_as(probe.outputs).contiguous()) for constant in constants]
+    return min((loss for loss in losses if math.isfinite(loss)), default=math.nan)
 
 
 def _perfect_guesses(outputs: Tensor, targets: Tensor) -> list[Tensor]:

@@ -5,6 +5,8 @@ A user's module declares no width, and its dropout may be written into it; a pro
 
 # B batch, K outputs, I inputs
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -51,7 +53,7 @@ class Enlarged(nn.Module):
         return outputs
 
 
-def _silence(layers: list[nn.Module]) -> None:
+def _silence(layers: Sequence[nn.Module]) -> None:
     with torch.no_grad():
         for layer in layers:
             for parameter in layer.parameters(recurse=False):

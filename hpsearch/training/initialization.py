@@ -65,7 +65,7 @@ def _initialize_recurrent(module: nn.RNNBase, name: str, params: Params) -> None
             values.normal_(std=std) if std else values.zero_()
         else:
             spread = nn.init.orthogonal_ if key.startswith("weight_hh") else nn.init.xavier_uniform_
-            for gate in values.split(size):
+            for gate in torch.split(values, size):
                 spread(gate)
 
 

@@ -37,7 +37,7 @@ def label_signal(prepared: Prepared) -> dict[str, float]:
     val_NT = functional.pad(val_NT, (0, max(0, train_NT.shape[1] - val_NT.shape[1])))[:, : train_NT.shape[1]]
     chunks = [
         _signal(x, t, x, t, leave_out=True)
-        for x, t in zip(train_NF.split(count), train_NT.split(count), strict=True)
+        for x, t in zip(torch.split(train_NF, count), torch.split(train_NT, count), strict=True)
         if len(x) >= min(count, 20)
     ]
     return {

@@ -68,12 +68,12 @@ def train_measurements(trainer: Trainer) -> dict[str, Number | list[Number]]:
 
 
 def evaluation_curves(trainer: Trainer) -> dict[str, Number | list[Number]]:
-    """`curve_epochs` and `curve_<metric>`: at most 24 evaluations, from three on, so that a probe can be held
-    against this run at the same epoch.
+    """`curve_epochs` and `curve_<metric>`: at most 24 evaluations, so that a probe can be held against this
+    run at the same epoch.
     """
     prepared, curves_ = trainer.prepared, trainer.history.curves
     steps = curves_.get("val_loss", ([], []))[0]
-    if len(steps) < 3:
+    if not steps:
         return {}
     kept = curves.thinned(len(steps), CURVE_POINTS)
     found: dict[str, Number | list[Number]] = {

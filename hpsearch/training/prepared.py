@@ -22,6 +22,7 @@ from hpsearch.training.gradients import arithmetic
 from hpsearch.training.initialization import initialize
 from hpsearch.training.losses import Loss
 from hpsearch.training.metrics import Metric, own_metric
+from hpsearch.training.output_bias import set_output_bias
 from hpsearch.training.preprocessing import Preprocessing, fit_preprocessing
 from hpsearch.training.seeds import Seeds, seed_globals
 from hpsearch.training.splits import stratified
@@ -77,6 +78,9 @@ class Prepared:
     def _initialized(self) -> nn.Module:
         model = self.task.model(self.params)
         initialize(model, self.params)
+        if self.params["output_bias"] == "prior":
+            inputs, targets = self.train.take(self.sample_indices(STATISTICS, "statistics"))
+            set_output_bias(model, inputs.cpu(), targets.cpu(), self.evaluation_loss)
         return model if self.params["model_dropout"] else without_dropout(model)
 
     def predictor(self, model: nn.Module) -> nn.Module:
