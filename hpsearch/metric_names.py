@@ -25,7 +25,7 @@ KINDS = {
     "accuracy": "accuracy", "acc": "accuracy", "acc1": "accuracy", "top1": "accuracy", "prec1": "accuracy",
     "acc_1": "accuracy", "top_1": "accuracy", "top1_accuracy": "accuracy", "top_1_accuracy": "accuracy",
     "categorical_accuracy": "accuracy", "sparse_categorical_accuracy": "accuracy", "binary_accuracy": "accuracy",
-    "multiclassaccuracy": "accuracy", "binaryaccuracy": "accuracy", "accuracy_score": "accuracy",
+    "multiclass_accuracy": "accuracy", "accuracy_score": "accuracy",
     "balanced_accuracy": "balanced_accuracy", "balanced_acc": "balanced_accuracy",
     "mse": "mse", "mean_squared_error": "mse", "mae": "mae", "mean_absolute_error": "mae",
     "lr": "learning_rate", "learning_rate": "learning_rate", "learningrate": "learning_rate",
@@ -79,9 +79,10 @@ def meaning(column: str) -> Meaning | None:
     words = plain.split("_")
     split: Split = next((SPLITS[word] for word in words if word in SPLITS), "")
     pace: Pace = next((PACES[word] for word in words if word in PACES), "")
-    rest = [word for word in words if word not in SPLITS and word not in PACES and word not in FILLERS]
+    whole = [word for word in words if word not in SPLITS and word not in PACES]
+    rest = [word for word in whole if word not in FILLERS]
     own = "_".join(rest) or plain
-    kind = KINDS.get(own)
+    kind = KINDS.get("_".join(whole)) or KINDS.get(own)
     if kind is None and rest and rest[0] in ("lr", "learningrate"):  # Lightning: lr-Adam, lr-SGD/pg1
         kind = "learning_rate"
     if kind is None and own.endswith("_loss"):

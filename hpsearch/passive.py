@@ -234,16 +234,16 @@ def _measurable(curve: Curve) -> dict[str, tuple[list[int], list[float]]]:
     if not at:
         return finite
     averaged = {
-        name: _between(at, steps, values)
+        name: between(at, steps, values)
         for name, (steps, values) in finite.items()
         if name.startswith("train_") and len(steps) >= OFTEN * len(at)
     }
     if "train_loss" not in finite and len(points(finite, "loss")[0]) >= len(at):
-        averaged["train_loss"] = _between(at, *finite["loss"])
+        averaged["train_loss"] = between(at, *finite["loss"])
     return {**finite, **averaged}
 
 
-def _between(at: list[int], steps: list[int], values: list[float]) -> tuple[list[int], list[float]]:
+def between(at: list[int], steps: list[int], values: list[float]) -> tuple[list[int], list[float]]:
     """Means of the values after each step of `at` up to the next, the first from the start."""
     place = np.searchsorted(at, steps, side="left")
     sums = np.bincount(place, weights=values, minlength=len(at) + 1)[: len(at)]

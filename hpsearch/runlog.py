@@ -46,7 +46,8 @@ def read_run_log(path: Path, *, metric: str | None = None, names: Mapping[str, s
     table = read_table(path)
     rows = table.numbers()
     columns = _without_axis(table, _chosen(table, rows, names or {}, metric))
-    if not columns:
+    said = set((names or {}).values())
+    if not any(name in said or name == "loss" or name.startswith(("train_", "val_")) for name in columns):
         listed = ", ".join(table.columns[:12]) or "(none)"
         raise InvalidInput(
             f"{path} has no column that reads as a loss or a metric; its columns: {listed}",
@@ -81,7 +82,11 @@ def _chosen(
         said[_unnamed(table, metric)] = next(c for c in guessable if normal(c) == UNNAMED)
         return said
     _refuse_several_runs(table, guessable)
-    guesses = [(column, found) for column in guessable if (found := meaning(column.rpartition(" - ")[2]))]
+    read = [(column, meaning(column.rpartition(" - ")[2])) for column in guessable]
+    # A name that is neither known nor of a split may count anything.
+    guesses = [
+        (column, found) for column, found in read if found is not None and (found.known or found.split)
+    ]
     evaluations = max((counts[c] for c, m in guesses if m.split == "val"), default=0)
     has_validation = any(m.split == "val" and m.known for _, m in guesses)
     best: dict[str, str] = {}
