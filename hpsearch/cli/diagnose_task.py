@@ -29,12 +29,13 @@ def judged(
     probes: bool,
 ) -> Judged:
     """Raises InvalidInput for wrong params, HpsearchError in one sentence for what the task's code raises."""
-    from hpsearch.judge import diagnose
-    from hpsearch.training.resolution import resolved
-
     file, class_name = _parts(source)
     folder = file.parent.resolve()
     spec = FileTask(file=file.name, class_name=class_name, sha256=_digest(file))
+    # torch takes a second: not before the question is known to be well put.
+    from hpsearch.judge import diagnose
+    from hpsearch.training.resolution import resolved
+
     try:
         # What the user's code prints is no part of the answer.
         with contextlib.redirect_stdout(sys.stderr), resolved(spec, folder, folder) as task:
