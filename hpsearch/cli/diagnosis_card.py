@@ -31,24 +31,37 @@ def show(judged: Judged) -> None:
     )
     _read_as(console, found.get("columns") or {})
     _picture(console, judged.curves, found.get("segment"))
-    if found.get("evidence"):
-        console.print()
-        console.print(evidence(found["evidence"]))
+    _evidence(console, found.get("evidence") or ())
     _proof(console, found.get("probe"))
     _remedy(console, found.get("remedy"))
     _rest(console, found)
 
 
 def evidence(items: Sequence[Mapping[str, Any]]) -> Table:
-    """Each number beside the threshold it was held against."""
+    """Each number beside the threshold it was held against, those that fail it first."""
     rows = table("", "evidence", "value", "threshold", "", right=("value",))
     marks = {True: Text("✓", style="green"), False: Text("✗", style="red"), None: Text(" ")}
-    for item in items:
+    for item in sorted(items, key=lambda item: item.get("ok") is not False):
         rows.add_row(
             marks[item.get("ok")], Text(str(item["name"])), number(_plain(item["value"])),
             Text(str(item.get("threshold") or "")), Text(_line(item.get("text") or "")),
         )  # fmt: skip
     return rows
+
+
+def _evidence(console: Console, items: Sequence[Mapping[str, Any]]) -> None:
+    """What speaks in the table; what is as it should be in one line, its numbers are in the document."""
+    told = [item for item in items if item.get("ok") is not True]
+    fine = [str(item["name"]) for item in items if item.get("ok") is True]
+    if told:
+        console.print()
+        console.print(evidence(told))
+    if fine:
+        console.print()
+        console.print(
+            Text.assemble(("✓ ", "green"), (f"within their thresholds: {', '.join(fine)}", "dim")),
+            soft_wrap=True,
+        )
 
 
 def _read_as(console: Console, columns: Mapping[str, str]) -> None:
@@ -93,16 +106,16 @@ def on_axis(points: Points, first: int, last: int) -> list[float]:
 
 
 def _proof(console: Console, probe: Mapping[str, Any] | None) -> None:
+    """The pair that proves the verdict: the run, and the same run with one thing changed."""
     if not probe:
         return
-    rest = ", ".join(
-        f"{k} {_value(v)}" for k, v in probe.items() if k not in ("knob", "before", "after", "text")
-    )
-    text = f"probe: {probe.get('knob')} {_value(probe.get('before'))} → {_value(probe.get('after'))}"
+    changes = probe.get("changes") or {probe.get("knob"): "changed"}
+    changed = ", ".join(f"{name} {_value(value)}" for name, value in changes.items())
+    pair = f"{probe.get('metric', '')} {_value(probe.get('before'))} → {_value(probe.get('after'))}".strip()
+    epochs = probe.get("epochs")
+    length = f" after {_value(epochs)} epochs" if epochs is not None else ""
     console.print()
-    console.print(Text(text + (f"  ({rest})" if rest else ""), style="bold"), soft_wrap=True)
-    if probe.get("text"):
-        console.print(Text(f"       {_line(probe['text'])}"), soft_wrap=True)
+    console.print(Text(f"probe, the same run with {changed}: {pair}{length}", style="bold"), soft_wrap=True)
 
 
 def _remedy(console: Console, remedy: Mapping[str, Any] | None) -> None:

@@ -226,11 +226,11 @@ def test_task_with_a_wrong_learning_rate_is_found_out_by_a_probe(
     task: Path, hpsearch: Hpsearch, tmp_path: Path
 ) -> None:
     params = tmp_path / "p.yaml"
-    params.write_text("learning_rate: 1e-6\nepochs: 15\nbatch_size: 20\n")
+    params.write_text("learning_rate: 1e-4\nepochs: 15\nbatch_size: 20\n")
     answer = hpsearch("diagnose", f"{task}:Clusters", "--params", params)
     assert answer.code == 0, answer.err
     assert answer.out.startswith("lr_too_low  ")
-    assert "probe: learning_rate" in answer.out
+    assert "probe, the same run with learning_rate 0.3" in answer.out
     assert "try learning_rate: " in answer.out
     assert "cost: " in answer.out
     passive = json.loads(
@@ -251,7 +251,7 @@ def test_task_with_a_wrong_learning_rate_is_found_out_by_a_probe(
             "unknown hyperparameter 'widht'; did you mean 'width'?",
         ),
         ("task.py:Clusters", ["--set", "width=0"], 2, "width = 0 is not a whole number between 1 and 64"),
-        ("task.py:Broken", [], 1, "raised RuntimeError at task.py:22: no such layer"),
+        ("task.py:Broken", [], 1, "raised RuntimeError at task.py:21: no such layer"),
         ("bad.py:X", [], 1, "bad.py:1: "),
         ("exit.py:X", [], 1, "raised SystemExit at exit.py:1: 3"),
         ("task.py:torch", [], 1, "must be a subclass of hpsearch.training.Task"),
