@@ -3,7 +3,7 @@
 Three real tables, one space (learning rate 1e-6 to 10, weight decay 0 or 1e-7 to 1e-1), one horizon, the same
 bounds for all. A method *hits* when the point it names (`study best` of that moment) has, on fresh seeds, a mean validation loss
 within one seed-SD of the best that any method named. Every step counts: step 1's check (in steps that take as
-long), overfitting, pruned and diverged runs. Each method may spend what 40 whole runs cost.
+long), overfitting, pruned and diverged runs. Each method may spend what 20 whole runs cost.
 
 Run: python benchmarks/recipe_against_search.py [--seeds 10] [--epochs 15 50] [--tables digits cancer diabetes]
 """
@@ -12,7 +12,7 @@ import argparse
 import math
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -35,18 +35,28 @@ TABLES: Mapping[str, tuple[type[Table], int]] = {  # and the batch size
     "digits": (Digits, 64), "cancer": (Cancer, 32), "diabetes": (Diabetes, 32), "wine": (Wine, 16),
 }  # fmt: skip
 FIXED = {"optimizer": "sgd", "momentum": 0.9, "preprocessing": "standardized", "monitors": False}
-WHOLE_RUNS = 40
+WHOLE_RUNS = 20
 FRESH = range(100, 105)  # replicates that no search has seen
 FRESH_SEED = 10_000
+METHODS = ("recipe", "random", "grid", "TPE + median", "TPE + Hyperband")
 Point = tuple[tuple[str, object], ...]
 
 
 @dataclass(frozen=True)
 class Walk:
-    """One search with one seed: each point it named, when, and during which of its stages."""
+    """One search with one seed: each point it named, when, and during which of its stages; what stages cost."""
 
     named: tuple[tuple[float, Point, str], ...]
-    spent: float
+    cost: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Steps spent when a good point was first named, in which stage; and from when on none but good ones."""
+
+    first: float
+    stage: str
+    settled: float
 
 
 def main() -> None:
@@ -70,34 +80,49 @@ def compare(name: str, epochs: int, seeds: int) -> float:
     kind, batch_size = TABLES[name]
     bench = Bench(kind(), {**FIXED, "batch_size": batch_size})
     horizon = bench.run(full_run({"learning_rate": 1e-3, "weight_decay": 0.0}, epochs), 0)[0].steps
-    check = check_in_steps(bench, epochs)
-    limit = WHOLE_RUNS * horizon
+    check = check_in_steps(bench)
     walks = {
-        method: [walk(searched(method, bench, epochs, seed, check), limit) for seed in range(seeds)]
-        for method in ("recipe", "random", "grid", "TPE + median", "TPE + Hyperband")
+        method: [
+            walk(searched(method, bench, epochs, seed, check), WHOLE_RUNS * horizon) for seed in range(seeds)
+        ]
+        for method in METHODS
     }
     judge = Judge(bench, epochs)
-    last = [one.named[-1][1] for found in walks.values() for one in found if one.named]
-    target, best, sd = judge.target(set(last))
+    target, best, sd = judge.target(
+        {one.named[-1][1] for found in walks.values() for one in found if one.named}
+    )
     print(f"\n{name}, {epochs} epochs = {horizon} steps a run; a check is {check:.0f} steps")
     print(f"best {dict(best)}: {target - sd:.4f} ± {sd:.4f} (SD over {len(FRESH)} fresh seeds)")
-    print(f"{'method':16} {'median':>8} {'quartiles':>15} {'hits':>6}   hit during")
-    medians: dict[str, float] = {}
-    for method, found in walks.items():
-        hits = [judge.hit(one, target) for one in found]
-        steps = sorted(at if at is not None else math.inf for at, _ in hits)
-        medians[method] = statistics.median(steps)
-        low, high = steps[len(steps) // 4], steps[-1 - len(steps) // 4]
-        where = sorted({stage for at, stage in hits if at is not None})
-        counted = ", ".join(f"{stage} {sum(s == stage for _, s in hits)}" for stage in where)
-        done = sum(math.isfinite(at) for at in steps)
-        print(
-            f"{method:16} {medians[method]:8.0f} {low:7.0f}-{high:<7.0f} {done:3}/{len(steps)}   {counted if method == 'recipe' else ''}"
-        )
-    print_stages(walks["recipe"])
+    print(f"{'method':16} {'median':>8} {'quartiles':>15} {'hits':>6} {'settled':>8}  hit during")
+    hits = {method: [judge.hit(one, target) for one in found] for method, found in walks.items()}
+    for method, found in hits.items():
+        print_row(method, found)
+    print_cost(walks["recipe"])
+    medians = {method: statistics.median(hit.first for hit in found) for method, found in hits.items()}
     saving = 1 - medians["recipe"] / medians["random"]
-    print(f"recipe against random: {saving:+.0%} compute saved")
+    print(f"recipe against random search: {saving:.0%} of the steps saved", flush=True)
     return saving
+
+
+def print_row(method: str, hits: Sequence[Hit]) -> None:
+    steps = sorted(hit.first for hit in hits)
+    low, middle, high = (steps[round(q * (len(steps) - 1))] for q in (0.25, 0.5, 0.75))
+    settled = statistics.median(hit.settled for hit in hits)
+    stages = [hit.stage for hit in hits if hit.stage]
+    during = ", ".join(f"{stage} {stages.count(stage)}" for stage in dict.fromkeys(stages))
+    print(
+        f"{method:16} {statistics.median(steps):8.0f} {f'{low:.0f} - {high:.0f}':>15} {len(stages):3}/{len(hits)} "
+        f"{settled:8.0f}  {during if method == 'recipe' else ''}"
+    )
+
+
+def print_cost(walks: Sequence[Walk]) -> None:
+    """Where the recipe's steps go."""
+    stages = dict.fromkeys(stage for one in walks for stage in one.cost)
+    listed = (
+        f"{stage} {statistics.median(one.cost.get(stage, 0.0) for one in walks):.0f}" for stage in stages
+    )
+    print(f"the recipe's steps by stage (medians): {', '.join(listed)}")
 
 
 def searched(method: str, bench: Bench, epochs: int, seed: int, check: float) -> Iterator[Step]:
@@ -118,16 +143,16 @@ def searched(method: str, bench: Bench, epochs: int, seed: int, check: float) ->
 def walk(steps: Iterator[Step], limit: float) -> Walk:
     """Follow a search until it ends or has spent the limit; what it names is noted when it changes."""
     named: list[tuple[float, Point, str]] = []
-    ends: list[tuple[float, str]] = []
-    spent = 0.0
+    cost: dict[str, float] = {}
+    before = 0.0
     for spent, params, stage in steps:
         if spent > limit:
             break
-        ends.append((spent, stage))
-        point = None if params is None else key(params)
-        if point is not None and (not named or named[-1][1] != point):
-            named.append((spent, point, stage))
-    return Walk(tuple(named), spent)
+        cost[stage] = cost.get(stage, 0.0) + spent - before
+        before = spent
+        if params is not None and (not named or named[-1][1] != key(params)):
+            named.append((spent, key(params), stage))
+    return Walk(tuple(named), cost)
 
 
 def key(params: Params) -> Point:
@@ -151,25 +176,17 @@ class Judge:
         sd = statistics.stdev(self.losses(best))
         return means[best] + sd, best, sd
 
-    def hit(self, one: Walk, target: float) -> tuple[float | None, str]:
-        """(steps spent, stage) when the first good point was named; None where none was."""
-        for spent, point, stage in one.named:
-            if statistics.fmean(self.losses(point)) <= target:
-                return spent, stage
-        return None, ""
+    def hit(self, one: Walk, target: float) -> Hit:
+        good = [statistics.fmean(self.losses(point)) <= target for _, point, _ in one.named]
+        first = good.index(True) if True in good else None
+        bad_until = max((i + 1 for i, is_good in enumerate(good) if not is_good), default=0)
+        settled = one.named[bad_until][0] if bad_until < len(good) else math.inf
+        if first is None:
+            return Hit(math.inf, "", math.inf)
+        return Hit(one.named[first][0], one.named[first][2], settled)
 
 
-def print_stages(walks: list[Walk]) -> None:
-    """When the recipe's stages named their first point."""
-    firsts: dict[str, list[float]] = {}
-    for one in walks:
-        for stage in dict.fromkeys(stage for _, _, stage in one.named):
-            firsts.setdefault(stage, []).append(next(spent for spent, _, s in one.named if s == stage))
-    listed = ", ".join(f"{stage} at {statistics.median(steps):.0f}" for stage, steps in firsts.items())
-    print(f"the recipe first names a point in {listed} steps (medians)")
-
-
-def check_in_steps(bench: Bench, epochs: int) -> float:
+def check_in_steps(bench: Bench) -> float:
     """Step 1's time over a training step's, medians of five; evaluations are nobody's steps."""
     check = TrialPlan(program=Program(kind="check"), params={"learning_rate": 1e-3, "weight_decay": 0.0})
     train = TrialPlan(program=Program(kind="train"), params=check.params, budget=Budget(steps=200))
