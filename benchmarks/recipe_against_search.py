@@ -106,7 +106,7 @@ def compare(name: str, epochs: int, seeds: int) -> float:
 
 def print_row(method: str, hits: Sequence[Hit]) -> None:
     steps = sorted(hit.first for hit in hits)
-    low, middle, high = (steps[round(q * (len(steps) - 1))] for q in (0.25, 0.5, 0.75))
+    low, high = (steps[round(q * (len(steps) - 1))] for q in (0.25, 0.75))
     settled = statistics.median(hit.settled for hit in hits)
     stages = [hit.stage for hit in hits if hit.stage]
     during = ", ".join(f"{stage} {stages.count(stage)}" for stage in dict.fromkeys(stages))
