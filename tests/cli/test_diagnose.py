@@ -12,17 +12,7 @@ from hpsearch.home import Home
 from tests.cli.conftest import Hpsearch
 
 STUDIES = Path(__file__).parents[2] / "studies"
-LOG = """epoch,accuracy,loss,val_accuracy,val_loss
-1,0.50,1.20,0.50,1.25
-2,0.70,0.80,0.62,1.00
-3,0.80,0.50,0.66,0.95
-4,0.88,0.35,0.67,0.99
-5,0.92,0.25,0.67,1.10
-6,0.95,0.15,0.66,1.25
-7,0.97,0.10,0.66,1.40
-7,0.98,0.06,0.66,1.60
-10,0.99,0.02,0.66,2.00
-"""
+LOG = (Path(__file__).parents[1] / "logs" / "keras.csv").read_text()
 TASK = """
 import torch
 from hpsearch.training import Data, Task
