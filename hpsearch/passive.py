@@ -22,6 +22,7 @@ from hpsearch.vocabulary import VerdictCode
 
 EXPLODED = 4.0  # times its best that a loss which also exceeds its start has exploded (fastai, lr_find)
 OFTEN = 2  # measured so many times as often as the evaluations, a training metric is one of minibatches
+MANY = 500  # evaluations that are looked at: slopes compare each with each
 LEARNED = 0.9  # training accuracy from which a loss that does not fall has fallen before
 LATE = 1 - curves.LATE_SHARE
 LOSSES = ("loss", "train_loss", "val_loss")
@@ -230,9 +231,9 @@ def _measurable(curve: Curve) -> dict[str, tuple[list[int], list[float]]]:
         name: ([s for s, v in zip(steps, values, strict=True) if math.isfinite(v)], [v for v in values if math.isfinite(v)])
         for name, (steps, values) in curve.items()
     }  # fmt: skip
-    at = finite.get("val_loss", ([], []))[0]
-    if not at:
-        return finite
+    at = points(finite, "val_loss")[0]
+    if not len(at):
+        return _thinned(finite)
     averaged = {
         name: between(at, steps, values)
         for name, (steps, values) in finite.items()
@@ -240,15 +241,26 @@ def _measurable(curve: Curve) -> dict[str, tuple[list[int], list[float]]]:
     }
     if "train_loss" not in finite and len(points(finite, "loss")[0]) >= len(at):
         averaged["train_loss"] = between(at, *finite["loss"])
-    return {**finite, **averaged}
+    return _thinned({**finite, **averaged})
 
 
-def between(at: list[int], steps: list[int], values: list[float]) -> tuple[list[int], list[float]]:
+def _thinned(curve: Curve) -> dict[str, tuple[list[int], list[float]]]:
+    """At most `MANY` values of each metric but the minibatch losses, both ends among them."""
+    return {
+        name: (list(steps), list(values))
+        if name == "loss"
+        else ([steps[i] for i in kept], [values[i] for i in kept])
+        for name, (steps, values) in curve.items()
+        for kept in [curves.thinned(len(steps), MANY)]
+    }
+
+
+def between(at: Sequence[int], steps: list[int], values: list[float]) -> tuple[list[int], list[float]]:
     """Means of the values after each step of `at` up to the next, the first from the start."""
     place = np.searchsorted(at, steps, side="left")
     sums = np.bincount(place, weights=values, minlength=len(at) + 1)[: len(at)]
     counts = np.bincount(place, minlength=len(at) + 1)[: len(at)]
-    kept = np.flatnonzero(counts)
+    kept = np.flatnonzero(counts).tolist()
     return [at[i] for i in kept], [float(sums[i] / counts[i]) for i in kept]
 
 

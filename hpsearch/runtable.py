@@ -13,6 +13,7 @@ from hpsearch.errors import InvalidInput
 
 MAX_BYTES = 256 * 2**20
 BINARY_LOOK = 8_192  # bytes looked at for zeros, which no text holds
+LONGEST_NAME = 200  # characters of a column's name that are kept
 DELIMITERS = (",", ";", "\t", "|")
 BLANK = frozenset({"", "none", "null", "na", "n/a", "-", "–"})
 # Rows that sum a run up instead of being measured on its way: the HF trainer's last one.
@@ -141,7 +142,7 @@ def _distinct(header: Sequence[str]) -> tuple[str, ...]:
     seen: dict[str, int] = {}
     names = []
     for place, cell in enumerate(header, start=1):
-        name = cell or f"column {place}"
+        name = _shown(cell) or f"column {place}"
         seen[name] = seen.get(name, 0) + 1
         names.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
     return tuple(names)
@@ -231,4 +232,9 @@ def _flat(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}/")
         else:
-            yield f"{prefix}{key}", value
+            yield f"{prefix}{_shown(key)}", value
+
+
+def _shown(name: str) -> str:
+    """A column's name without what would steer a terminal."""
+    return "".join(character for character in name if character.isprintable()).strip()[:LONGEST_NAME]
