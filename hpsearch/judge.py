@@ -51,7 +51,7 @@ def diagnose(
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder, reproducible(device, threads):
         bench.folder = Path(folder)
-        verdict, case = bench.judge(probes=probes)
+        verdict = bench.judge(probes=probes)
     cost = {
         "run_steps": float(bench.run_steps),
         "probe_steps": float(bench.probe_steps),
@@ -109,7 +109,7 @@ class _Bench:
     def accuracy(self) -> bool:
         return "accuracy" in self.metric
 
-    def judge(self, *, probes: bool) -> tuple[Verdict, Case]:
+    def judge(self, *, probes: bool) -> Verdict:
         checked = self._train(Program(kind="check", overrides=NO_REGULARIZATION), None)
         self.steps_per_epoch = checked.measurement("steps_per_epoch", 1.0)
         run = self._train(Program(kind="train"), Budget(epochs=self.epochs), keep=True)
@@ -129,7 +129,7 @@ class _Bench:
             )
             found = examine(case)
             if isinstance(found, Verdict):
-                return found, case
+                return found
             for probe in found:
                 results[probe.key] = self._probe(probe)
 
