@@ -39,10 +39,13 @@ STATISTICS = 2_048  # samples of a Dataset that preprocessing and label counts a
 
 @dataclass(frozen=True)
 class Prepared:
-    """`loss` trains; `evaluation_loss` is the same without label smoothing, so that trials compare."""
+    """`loss` trains; `evaluation_loss` is the same without label smoothing, so that trials compare. `named` are
+    `params` as the vocabulary means them: one that the task declares itself is at its default there.
+    """
 
     task: Task
     params: Params
+    named: Params
     seeds: Seeds
     device: str
     train: Samples
@@ -75,7 +78,7 @@ class Prepared:
             said = self.pretrained.fit(model)
             if said is not None and purpose == "init":
                 logger.warning("%s", said)
-        freeze(model, int(self.params["freeze_layers"]))
+        freeze(model, int(self.named["freeze_layers"]))
         if self.params["channels_last"]:
             # Convolutions follow their weights' layout; inputs may stay as they are.
             model = model.to(memory_format=torch.channels_last)
@@ -171,8 +174,9 @@ def class_labels(targets: Tensor, metric: str) -> Tensor | None:
 
 def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: str) -> Prepared:
     """Data, losses and metric of one trial. Raises TrialError for what the task got wrong."""
+    named = _named(params, task)
     data = task.data(params, seeds.derive("data"))
-    loading = Loading(seeds, int(params["num_workers"]), int(params["prefetch_factor"]))
+    loading = Loading(seeds, int(named["num_workers"]), int(named["prefetch_factor"]))
     train = samples_of(data.train, "training", device, loading)
     validation = samples_of(data.validation, "validation", device, loading)
     test = None if data.test is None else samples_of(data.test, "test", device, loading)
@@ -183,10 +187,10 @@ def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: 
     if program.subset_batches is not None:
         train = subset_of(train, program.subset_batches * batch_size, seeds)
     metric = own_metric(task)
-    named = _named(params, task)
     return Prepared(
         task=task,
         params=params,
+        named=named,
         seeds=seeds,
         device=device,
         train=train,

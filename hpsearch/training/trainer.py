@@ -97,7 +97,7 @@ class Trainer:
         self._groups = parameter_groups(
             self.model,
             decay_biases=bool(params["decay_biases"]),
-            factors=rate_factors(self.model, params),
+            factors=rate_factors(self.model, self.prepared.named),
         )
         self._parameters = self._groups.all
         self._base_rate = self._rate = scaled_rate(params, self.prepared.batch_size)
@@ -105,7 +105,7 @@ class Trainer:
         self._schedule = build_schedule(params, self.plan.steps, self.prepared.steps_per_epoch)
         self._monitor = UpdateMonitor(self._groups, params) if params["monitors"] else None
         precision, parts = str(params["precision"]), int(params["accumulate"])
-        forward = CompiledForward(self.model) if params["compile"] else self.model
+        forward = CompiledForward(self.model) if self.prepared.named["compile"] else self.model
         self._gradients = Gradients(forward, self.prepared.loss, precision, self.prepared.device, parts)
         self._patience = int(params["patience"])
         ema_decay = float(params["ema_decay"])
