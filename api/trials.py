@@ -11,8 +11,9 @@ from api.auth import CHANGE, VIEW, Allow
 from api.bodies import StrictRoute
 from api.checkpoints import open_stored
 from api.parameters import CheckpointName, Held, PageSize, PageToken, StudyKey, TrialKey
+from hpsearch.diagnosis import Diagnosis
 from hpsearch.records import Run, Series, StageKind, Trial, TrialState
-from hpsearch.service import checkpoints, trials
+from hpsearch.service import checkpoints, diagnoses, trials
 from hpsearch.wire import RunLog, TrialPage
 
 router = APIRouter(tags=["trials"], route_class=StrictRoute)
@@ -80,6 +81,12 @@ def retry_trial(trial: TrialKey, held: Held) -> Trial:
     result = trials.retry(held.db, trial, now=held.clock())
     held.ring()
     return result
+
+
+@router.post("/trials/{trial}/diagnose", operation_id="diagnose_trial", dependencies=view)
+def diagnose_trial(trial: TrialKey, held: Held) -> Diagnosis:
+    """What is wrong with an ended trial, judged by its curves; nothing is trained or stored."""
+    return diagnoses.diagnose(held.db, trial)
 
 
 @router.get(

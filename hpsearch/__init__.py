@@ -6,9 +6,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from hpsearch.client import Client
+    from hpsearch.judge import diagnose
     from hpsearch.reporting import report, should_stop
 
-__all__ = ["Client", "__version__", "report", "should_stop", "training"]
+__all__ = ["Client", "__version__", "diagnose", "report", "should_stop", "training"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,6 +18,8 @@ def __getattr__(name: str) -> Any:
 
     if name == "Client":
         return importlib.import_module("hpsearch.client").Client
+    if name == "diagnose":
+        return importlib.import_module("hpsearch.judge").diagnose
     if name == "training":
         return importlib.import_module("hpsearch.training")
     if name in ("report", "should_stop"):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpsearch.diagnosis import Cure, Diagnosis
+from hpsearch.passive import note_on
 from hpsearch.recipe.case import Case, Probe, Result
 from hpsearch.recipe.examination import examine
 from hpsearch.recipe.history import NO_REGULARIZATION
@@ -41,40 +43,38 @@ def diagnose(
 
     `params` are hyperparameters of the vocabulary or the task's own; the others have their defaults, `epochs`
     is how long the run is. With `probes`, short counterfactual runs prove the verdict; together they train at
-    most as many steps as the run. Returns {verdict, confidence, text, evidence, segment, probe, remedy,
-    alternatives, passive, cost}: `remedy.changes` maps a knob to its new value, `remedy.grid` to all that
-    are worth a try. Raises ValueError for an unknown name or a value out of range, and what the task raises.
+    most as many steps as the run. Returns `diagnosis.Diagnosis` as JSON: verdict, confidence, text, evidence,
+    segment, probe, remedy, alternatives, cost ...; `remedy.changes` maps a knob to its new value,
+    `remedy.grid` to all that are worth a try. Raises ValueError for an unknown name or a value out of range, and what the task raises.
     """
     bench = _Bench.of(task, dict(params or {}), seed, device, threads)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder, reproducible(device, threads):
         bench.folder = Path(folder)
-        verdict, case = bench.judge(probes=probes)
-    return answer(verdict, case, probes=probes, run_steps=bench.run_steps, probe_steps=bench.probe_steps,
-                  seconds=time.perf_counter() - began)  # fmt: skip
-
-
-def answer(
-    verdict: Verdict, case: Case, *, probes: bool, run_steps: int, probe_steps: int, seconds: float
-) -> dict[str, Any]:
-    """A verdict in the words of the interface."""
-    body = verdict.model_dump(mode="json", exclude={"code", "remedy"})
-    remedy = verdict.remedy
-    grid = {} if remedy is None else remedy.changes
-    return {
-        "verdict": str(verdict.code),
-        **body,
-        "remedy": None
-        if remedy is None
-        else {"text": remedy.text, "changes": {k: v[0] for k, v in grid.items()}, "grid": grid},
-        "passive": not probes,
-        "cost": {
-            "run_steps": run_steps,
-            "probe_steps": probe_steps,
-            "ratio": probe_steps / max(run_steps, 1),
-            "seconds": seconds,
-        },
+        verdict = bench.judge(probes=probes)
+    cost = {
+        "run_steps": float(bench.run_steps),
+        "probe_steps": float(bench.probe_steps),
+        "seconds": time.perf_counter() - began,
     }
+    return diagnosis(verdict, cost, passive=not probes).model_dump(mode="json")
+
+
+def diagnosis(verdict: Verdict, cost: dict[str, float], *, passive: bool) -> Diagnosis:
+    """A verdict in the words of the interface."""
+    return Diagnosis(
+        verdict=verdict.code,
+        confidence=verdict.confidence,
+        text=verdict.text,
+        evidence=verdict.evidence,
+        segment=verdict.segment,
+        probe=verdict.probe,
+        remedy=None if verdict.remedy is None else Cure.of(verdict.remedy),
+        alternatives=verdict.alternatives,
+        cost=cost,
+        passive=passive,
+        note=note_on(verdict.code) if passive else "",
+    )
 
 
 @dataclass
@@ -109,7 +109,7 @@ class _Bench:
     def accuracy(self) -> bool:
         return "accuracy" in self.metric
 
-    def judge(self, *, probes: bool) -> tuple[Verdict, Case]:
+    def judge(self, *, probes: bool) -> Verdict:
         checked = self._train(Program(kind="check", overrides=NO_REGULARIZATION), None)
         self.steps_per_epoch = checked.measurement("steps_per_epoch", 1.0)
         run = self._train(Program(kind="train"), Budget(epochs=self.epochs), keep=True)
@@ -129,7 +129,7 @@ class _Bench:
             )
             found = examine(case)
             if isinstance(found, Verdict):
-                return found, case
+                return found
             for probe in found:
                 results[probe.key] = self._probe(probe)
 

@@ -52,3 +52,24 @@ def test_child_loads_no_http_client_and_no_server() -> None:
 @pytest.mark.parametrize("module", ["hpsearch.worker.settings", "hpsearch.worker.lifeline"])
 def test_what_the_command_line_needs_of_the_worker_is_light(module: str) -> None:
     assert not loaded_by(f"import {module}") & {*HEAVY, "pydantic"}
+
+
+def test_a_log_is_judged_without_torch_or_a_server() -> None:
+    loaded = loaded_by("import hpsearch.cli.diagnose_log, hpsearch.cli.diagnosis_card")
+    assert not loaded & {
+        "torch",
+        "torchvision",
+        "sklearn",
+        "sqlalchemy",
+        "fastapi",
+        "starlette",
+        "api",
+        "httpx2",
+    }
+
+
+def test_every_public_name_is_there_when_it_is_asked_for() -> None:
+    program = (
+        "import hpsearch\nfor name in hpsearch.__all__: assert getattr(hpsearch, name) is not None, name"
+    )
+    assert "torch" in loaded_by(program)

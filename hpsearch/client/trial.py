@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from hpsearch.client import checkpoints
 from hpsearch.client.transport import PREFIX, Transport
+from hpsearch.diagnosis import Diagnosis
 from hpsearch.records import Run, Series, Trial, TrialState
 from hpsearch.space import Params
 from hpsearch.wire import RunLog
@@ -62,6 +63,10 @@ class TrialHandle:
     def checkpoint(self, path: str | Path, name: Literal["best", "last"] = "best") -> Path:
         """Fetch a checkpoint to `path`, its digest compared. Raises NotFound where there is none."""
         return checkpoints.download(self._transport, self.record.id, name, Path(path))
+
+    def diagnose(self) -> Diagnosis:
+        """What is wrong with the trial, by its curves. Raises Conflict until it has ended."""
+        return self._transport.ask(Diagnosis, "POST", f"{self._path}/diagnose")
 
     def stop(self) -> Trial:
         """Cancel the trial, whether it waits or runs."""

@@ -14,6 +14,7 @@ from hpsearch.vocabulary import VerdictCode
 
 BUGS = frozenset({VerdictCode.LOSS_BUG, VerdictCode.VAL_MISMATCH, VerdictCode.LABELS, VerdictCode.NOISY_EVAL})
 MODE_FACTOR, MODE_SHARE, MODE_NOISE, SMALL_BATCH = 2.0, 0.03, 0.5, 8
+NEAR_MAJORITY, FAR_ABOVE = 0.05, 0.25  # validation at chance, training far above it (recipe.md, rule 8)
 PROVEN, UNSURE, PASSIVE, CLEAR = 0.9, 0.7, 0.5, 0.95  # confidences
 
 
@@ -128,7 +129,19 @@ def proven(case: Case, suspicion: Suspicion, best: Effect, others: tuple[Verdict
 
 
 def overfitting(case: Case, effects: Sequence[Effect]) -> Verdict:
-    """Validation lags; the regularizer that helped most, where one did, is the remedy."""
+    """Validation lags; the regularizer that helped most, where one did, is the remedy. Validation that is no
+    better than naming the commonest class speaks for the labels instead.
+    """
+    majority, end = case.chance.val_metric, case.end
+    if (
+        case.accuracy
+        and end.val_metric <= majority + NEAR_MAJORITY
+        and end.train_metric > majority + FAR_ABOVE
+    ):
+        text = f"training is learned and validation is at chance: {_level(case)}"
+        return _unsure(case, VerdictCode.LABELS, text).model_copy(
+            update={"alternatives": (VerdictCode.OVERFIT,)}
+        )
     best = max(effects, key=lambda e: e.after.val_skill, default=None)
     helps = best is not None and best.helps_validation
     rise = case.feature("val_loss_rise")

@@ -25,7 +25,7 @@ from hpsearch.vocabulary import AUGMENTATIONS, check_value
 # Switched off where a step says "regularization off" (steps 1 and 2).
 NO_REGULARIZATION: Params = {
     "weight_decay": 0.0, "l1": 0.0, "dropout": 0.0, "dropconnect": 0.0, "label_smoothing": 0.0,
-    **dict.fromkeys(AUGMENTATIONS, 0),
+    "stochastic_depth": 0.0, **dict.fromkeys(AUGMENTATIONS, 0),
 }  # fmt: skip
 # Knobs that make a model wider or deeper; a user's task may declare the last of each.
 WIDTHS = ("hidden_units", "channels", "width")

@@ -51,7 +51,9 @@ def next_round(code: VerdictCode, history: History, proven: Params | None = None
     if code is VerdictCode.TRAIN_LONGER:
         return NextRound(carry.survivors, carry.survivors, 2 * epochs, carry.spacing)
     changes = allowed_changes(code, history)
-    wanted = [_free(history, proven or {}), *_singles(changes, history)]
+    family = {name for name, _ in changes}
+    first = {name: value for name, value in (proven or {}).items() if name in family}
+    wanted = [_free(history, first), *_singles(changes, history)]
     points = distinct(history.point(**{**winner, **change}) for change in wanted)
     tried = [point for point in points if point != winner]
     return NextRound((winner, *tried), carry.survivors, epochs, carry.spacing) if tried else None

@@ -232,7 +232,7 @@ def _rates(
     *,
     strong: bool = False,
 ) -> Suspicion:
-    tries = tuple({"learning_rate": rate * factor} for factor in factors)
+    tries: tuple[Params, ...] = tuple({"learning_rate": rate * factor} for factor in factors)
     return Suspicion(code, why, tries, share=share, strong=strong)
 
 
@@ -288,7 +288,7 @@ def _unshuffled(case: Case) -> Suspicion | None:
 
 def regularizers(case: Case) -> tuple[Params, ...]:
     """Changes that work against overfitting, whatever the model: decay that shrinks the weights by a factor
-    e**2 over the run if the loss does not hold them, and mixed samples or softer labels for classes.
+    e**2 over the run if the loss does not hold them, and softer labels for classes.
     """
     rate = case.number("learning_rate") / max(1 - case.number("momentum"), 1e-3)
     adaptive = case.values["optimizer"] in ("adam", "adamw", "rmsprop", "adagrad")
@@ -299,7 +299,7 @@ def regularizers(case: Case) -> tuple[Params, ...]:
         decay["optimizer"] = "adamw"
     tries = [decay]
     if case.facts.classes > 1 and case.number("label_smoothing") == 0:
-        tries.append({**decay, "label_smoothing": 0.1})
+        tries.append({"label_smoothing": 0.1})
     return tuple(tries)
 
 

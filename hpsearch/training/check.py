@@ -192,11 +192,11 @@ def _weight_scales(model: nn.Module) -> dict[str, float]:
 
 
 def _gradient_tests(probe: _Probe) -> dict[str, float]:
-    """`gradient_ratio`: gradient norm of the first weight layer over the last's. `descent`: see `_descent`."""
+    """`gradient_ratio`: gradient norm of the first weight layer that learns over the last's. `descent`: see `_descent`."""
     probe.model.zero_grad()
     loss = probe.prepared.loss(probe.model(probe.inputs), probe.targets)
     loss.backward()  # type: ignore[no-untyped-call]
-    layers = list(weight_layers(probe.model))
+    layers = [layer for layer in weight_layers(probe.model) if layer.weight.requires_grad]
     norms = [0.0 if layer.weight.grad is None else float(layer.weight.grad.norm()) for layer in layers]
     ratio = norms[0] / norms[-1] if norms and norms[-1] > 0 else (0.0 if norms else math.nan)
     return {"gradient_ratio": ratio, "descent": _descent(probe, float(loss.detach()))}

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +26,11 @@ from hpsearch.vocabulary import Knob, hyperparameters
 from hpsearch.wire import Assignment
 
 logger = logging.getLogger(__name__)
-# How long a run is and how its learning rate changes: compared up to a checkpoint's step, not as a whole.
-LENGTHS = (
-    "epochs", "schedule", "schedule_epochs", "step_epochs", "step_factor", "warmup_epochs",
+# What changes no number before a checkpoint's step: how long a run is and how its batches are read. Its
+# learning rates are compared up to that step, not as a whole.
+PACE = (
+    "epochs", "schedule", "schedule_epochs", "step_epochs", "step_factor", "warmup_epochs", "num_workers",
+    "prefetch_factor",
 )  # fmt: skip
 
 
@@ -82,10 +85,10 @@ def run_task(
     """
     params = all_hyperparameters(task, assignment)
     seeds = Seeds(assignment.seed, assignment.replicate)
-    prepared = prepare(task, params, assignment.program, seeds, place.device)
-    if assignment.program.kind == "check":
-        return Outcome(state="completed", measurements=check(prepared))
-    return _train(prepared, assignment, place, report, stop)
+    with closing(prepare(task, params, assignment.program, seeds, place.device)) as prepared:
+        if assignment.program.kind == "check":
+            return Outcome(state="completed", measurements=check(prepared))
+        return _train(prepared, assignment, place, report, stop)
 
 
 def all_hyperparameters(task: Task, assignment: Assignment) -> Params:
@@ -149,7 +152,7 @@ def _identity(prepared: Prepared, assignment: Assignment) -> str:
     return digest_of(
         {
             "task": named,
-            "params": {name: value for name, value in prepared.params.items() if name not in LENGTHS},
+            "params": {name: value for name, value in prepared.params.items() if name not in PACE},
             "seed": [assignment.seed, assignment.replicate],
             "subset": assignment.program.subset_batches,
             "objective": assignment.objective.model_dump(),

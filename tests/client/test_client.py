@@ -196,3 +196,17 @@ def test_workers_and_tokens_are_listed_drained_and_revoked(client: Client) -> No
 def test_the_server_is_known_by_version_and_readiness(client: Client) -> None:
     assert client.version().api == "v1"
     assert client.ready().status == "ok"
+
+
+def test_a_trial_is_diagnosed_once_it_has_ended(client: Client) -> None:
+    study = client.create_study(grid_spec())
+    worker = register(client)
+    lease = lease_one(client, worker)
+    trial = client.trial(lease.trial_id)
+    with pytest.raises(Conflict, match="is running"):
+        trial.diagnose()
+    finish(client, worker, lease.run_id, 0.5)
+    found = trial.diagnose()
+    assert found.verdict == "not_enough_evidence"
+    assert found.passive
+    assert study.name == "a-grid"

@@ -95,3 +95,19 @@ def test_results_can_be_asked_for_after_the_run_has_ended(first: Answer, home: P
     curves = run(home, "trial", "curves", str(first.document["best"]["trial_id"]), "--json")
     losses = curves.document["loss"]["values"]
     assert smoothed(losses)[-1] < losses[0]
+
+
+def test_a_trial_and_its_own_exported_curves_get_the_same_verdict(
+    first: Answer, home: Path, tmp_path: Path
+) -> None:
+    trial = str(first.document["best"]["trial_id"])
+    stored = run(home, "diagnose", "--trial", trial, "--json")
+    assert stored.code == 0, stored.err
+    assert stored.document["verdict"] == "ok"
+    assert stored.document["passive"] is True
+    log = tmp_path / "curves.json"
+    log.write_text(run(home, "trial", "curves", trial, "--json").out)
+    read = run(home, "diagnose", str(log), "--classes", "10", "--json")
+    assert read.code == 0, read.err
+    assert read.document["verdict"] == stored.document["verdict"]
+    assert read.document["warnings"] == []

@@ -60,6 +60,28 @@ def test_a_script_you_have_already(tmp_path: Path) -> None:
         assert line.split("(")[0].strip() in script
 
 
+def without_digits(line: str) -> str:
+    return re.sub(r"[\d.]+", "0", line)
+
+
+def test_what_is_wrong_with_this_run(tmp_path: Path) -> None:
+    """Verdict, proof, remedy and curves as shown, whatever digits another processor computes."""
+    task, log = (
+        shown.splitlines()
+        for shown in re.findall(r"```\n(.*?)```", section("What is wrong with this run?"), re.DOTALL)
+    )
+    (tmp_path / "log.csv").write_text((ROOT / "tests" / "logs" / "keras.csv").read_text())
+    for command, *shown in (task, log):
+        words = command.removeprefix("$ hpsearch ").split()
+        cwd = tmp_path if "log.csv" in words else ROOT
+        answer = run(tmp_path / "home", *words, cwd=cwd)
+        assert answer.code == 0, answer.err
+        printed = [without_digits(line) for line in (answer.out + answer.err).splitlines()]
+        for line in shown:
+            wanted = without_digits(line.removesuffix("…"))
+            assert any(found.startswith(wanted) for found in printed), line
+
+
 def test_the_study_file_shown_is_a_study(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(code("A study file", "yaml"))
     answer = run(tmp_path / "home", "study", "create", str(tmp_path), "--dry-run", "--json")
@@ -110,7 +132,9 @@ def test_the_five_curls_and_the_python_snippet(served: tuple[str, Path], tmp_pat
 
 def test_every_command_named_exists(tmp_path: Path) -> None:
     named = set(
-        re.findall(r"hpsearch ((?:run|serve|doctor|worker|study|trial|token|config)(?: [a-z]+)?)", README)
+        re.findall(
+            r"hpsearch ((?:run|serve|doctor|diagnose|worker|study|trial|token|config)(?: [a-z]+)?)", README
+        )
     )
     for words in sorted(named):
         first, *rest = words.split()
