@@ -130,9 +130,7 @@ IRREDUCIBLE: tuple[Twin, ...] = (
         f.sized(FlippedLabels, share=0.17),
         f.having(neurons=24, weight_decay=5e-3, epochs=20),
     ),
-    WAVES.having(
-        "25 % flipped labels", f.sized(FlippedLabels, share=0.25), f.having(weight_decay=3e-3, epochs=12)
-    ),
+    ORDERS.having("20 % flipped labels", f.sized(FlippedLabels, share=0.2), f.having(cells=8, epochs=12)),
     Twin(
         "one in ten",
         f.sized(RareClass, rare=0.1),
