@@ -18,6 +18,7 @@ from benchmarks.judge.result import Result
 from benchmarks.judge.scoring import Scored, scored
 from benchmarks.judge.table import line, table
 from benchmarks.judge.workers import SUITES, Job, work
+from hpsearch.errors import unknown
 
 PAIRED = 5  # seeds at least that say whether a fault hurts
 QUICK = 3  # seeds of --quick
@@ -27,9 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     began = time.perf_counter()
     suite = SUITES[options.seeds]()
+    families = sorted({case.family for case in suite.cases})
+    if options.family not in (None, *families):
+        sys.exit(f"Error: {unknown('family', options.family, families)}")
     cases = [case for case in suite.cases if _wanted(case, options)]
     if not cases:
-        sys.exit(f"no case of --family {options.family!r} --case {options.case!r}; see --list")
+        sys.exit(f"Error: no case's name contains {options.case!r}; --list shows them")
     if options.list:
         print("\n".join(f"{case.family:22} {case.name}" for case in cases))
         return
