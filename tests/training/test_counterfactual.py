@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from hpsearch.errors import TrialError
-from hpsearch.training.counterfactual import enlarged, largest_dropout, without_dropout
+from hpsearch.training.counterfactual import enlarged, largest_dropout, training_jitter, without_dropout
 
 
 def mlp() -> nn.Sequential:
@@ -50,9 +50,21 @@ def test_a_model_without_weights_is_refused() -> None:
 
 
 def test_dropout_is_found_and_switched_off_wherever_it_sits() -> None:
-    assert largest_dropout(mlp()) == 0.7
-    model = nn.ModuleList([mlp(), nn.GRU(3, 3, num_layers=2, dropout=0.4)])
-    without_dropout(model)
-    assert largest_dropout(model) == 0
-    assert isinstance(model[1], nn.GRU)
-    assert model[1].dropout == 0
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.norm = mlp(), nn.BatchNorm1d(3)
+            self.cell = nn.GRU(3, 3, num_layers=2, dropout=0.4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            found = nn.functional.dropout(self.norm(self.first(x)), 0.5, self.training)
+            out: torch.Tensor = self.cell(found)[0]
+            return out
+
+    inputs = torch.randn(32, 6)
+    assert largest_dropout(Model()) == 0.7
+    assert training_jitter(Model(), inputs) > 0.1
+    quiet = without_dropout(Model()).eval().train()
+    assert training_jitter(quiet, inputs) < 1e-5
+    assert quiet.norm.training
+    assert quiet.cell.training
