@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint types contracts pytest wheel bench clean
+.PHONY: run test lint types contracts pytest wheel bench judge clean
 
 run: .venv/installed
 	$(BIN)/hpsearch run studies/digits_mlp
@@ -37,6 +37,10 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/planning.py
 	$(BIN)/python benchmarks/regularizers.py
+
+# Is the judgement of a run right? Planted faults of the scoring suite, beside four systems' default rules.
+judge: .venv/installed
+	$(BIN)/python -m benchmarks.judge --seeds score --jobs 2
 
 clean:
 	rm -rf .venv .hpsearch build dist

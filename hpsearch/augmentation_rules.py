@@ -22,8 +22,10 @@ NEEDED = {
 Values = Mapping[str, tuple[ParamValue, ...]]
 
 
-def image_shape(dataset: str, model: str) -> tuple[int, ...]:
+def image_shape(dataset: str, model: str, image_size: int = 224) -> tuple[int, ...]:
     """One input of a named task; digits before an mlp are a table of 64 features."""
+    if dataset == "image_folder":
+        return (3, image_size, image_size)
     return (64,) if (dataset, model) == ("digits", "mlp") else DATASETS[dataset].shape
 
 

@@ -10,9 +10,9 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from hpsearch.errors import Problem, nearest, unknown
 from hpsearch.records import Record
@@ -32,7 +32,8 @@ class CommandTask(Record):
 
     `argv`: with placeholders `{name}`. `flags`: append `--name value` for each parameter that no placeholder
     names. `pattern`: a regular expression that is searched in each line of output; its named groups are
-    metrics, and `step` the step. The server only reads the groups' names, it never compiles it.
+    metrics, and `step` the step. The server only reads the groups' names, it never compiles it. `script`: the
+    file in `folder` that the command names, which a worker runs only with this SHA-256.
     """
 
     kind: Literal["command"] = "command"
@@ -40,6 +41,8 @@ class CommandTask(Record):
     flags: bool = False
     pattern: str | None = Field(default=None, min_length=1, max_length=1_000)
     folder: str = Field(default=".", max_length=1_000)
+    script: str | None = Field(default=None, min_length=1, max_length=1_000)
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @field_validator("argv")
     @classmethod
@@ -57,13 +60,19 @@ class CommandTask(Record):
             raise ValueError("pattern needs a named group for each metric, such as `loss=(?P<val_loss>\\S+)`")
         return pattern
 
-    @field_validator("folder")
+    @field_validator("folder", "script")
     @classmethod
-    def _inside(cls, name: str) -> str:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-            raise ValueError(f"folder must lie inside the study's own folder, not {name!r}")
+    def _inside(cls, name: str | None, info: ValidationInfo) -> str | None:
+        path = PurePosixPath(name or ".")
+        if name and (path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name):
+            raise ValueError(f"{info.field_name} must lie inside the study's own folder, not {name!r}")
         return name
+
+    @model_validator(mode="after")
+    def _script_with_digest(self) -> Self:
+        if (self.script is None) != (self.sha256 is None):
+            raise ValueError("a script and its sha256 go together; give both or neither")
+        return self
 
     @property
     def groups(self) -> tuple[str, ...]:

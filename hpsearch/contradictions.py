@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from hpsearch.errors import Problem
 from hpsearch.space import Axis, Params, ParamValue
-from hpsearch.vocabulary import NAMED_MODELS
+from hpsearch.vocabulary import DATASETS, NAMED_MODELS, is_residual
 
 
 class Settings:
@@ -49,6 +49,12 @@ def model_contradictions(settings: Settings, model: str | None) -> Iterator[Prob
             settings.pointer("pooling"),
             f"pooling fractional is for cnn; {model} has no pooling of its own choice",
         )
+    if model is not None and not is_residual(model) and settings.high("stochastic_depth") > 0:
+        yield Problem(
+            settings.pointer("stochastic_depth"),
+            f"stochastic_depth skips residual branches, and {model} has none; use a model such as resnet18 or "
+            "remove stochastic_depth",
+        )
     if model is None or model in NAMED_MODELS:
         return
     for name, off in (("normalization", "none"), ("dropconnect", 0.0)):
@@ -57,6 +63,38 @@ def model_contradictions(settings: Settings, model: str | None) -> Iterator[Prob
                 settings.pointer(name),
                 f"{name} is for mlp and cnn; {model} has its own layers, remove {name}",
             )
+
+
+def weights_contradictions(settings: Settings, model: str | None, weights: str | None) -> Iterator[Problem]:
+    """Of what training begins from; `model` is None for a user's own task, which may bring weights itself."""
+    if model is None:
+        return
+    if weights is None and any(value != 0 for value in settings.can_be("freeze_layers")):
+        yield Problem(
+            settings.pointer("freeze_layers"),
+            "freeze_layers would keep weights that were drawn at random; give the task weights, or remove freeze_layers",
+        )
+    if weights is not None and model in NAMED_MODELS and "." not in weights:
+        yield Problem("/task/weights", f"torchvision has no weights {weights} for {model}; name a file")
+
+
+def loading_contradictions(settings: Settings, dataset: str | None) -> Iterator[Problem]:
+    """Of how data are read; `dataset` is None for a user's own, which may lie anywhere."""
+    if dataset is not None and DATASETS[dataset].in_memory and settings.high("num_workers") > 0:
+        yield Problem(
+            settings.pointer("num_workers"),
+            f"num_workers does nothing for {dataset}, which is held in memory; remove num_workers",
+        )
+    if dataset not in (None, "image_folder") and settings.is_given("image_size"):
+        yield Problem(
+            settings.pointer("image_size"),
+            f"image_size is for image_folder; {dataset} has images of one size, remove image_size",
+        )
+    if settings.is_given("prefetch_factor") and settings.high("num_workers") == 0:
+        yield Problem(
+            settings.pointer("prefetch_factor"),
+            "prefetch_factor does nothing without num_workers; set num_workers to at least 1",
+        )
 
 
 def loop_contradictions(settings: Settings, epochs: float) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NewType, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -221,7 +221,24 @@ class Points(Record):
 Series = dict[str, Points]
 
 
-class Outcome(Record):
+class Measured:
+    """What was measured of a run, by name. Mixed into records with `measurements`."""
+
+    if TYPE_CHECKING:
+        measurements: dict[str, Number | list[Number]]
+
+    def measurement(self, name: str, default: float = math.nan) -> float:
+        """A scalar measurement, or `default` where it was not taken."""
+        value = self.measurements.get(name, default)
+        return float(value) if isinstance(value, int | float) else default
+
+    def measurement_list(self, name: str) -> list[float]:
+        """A list measurement; empty where it was not taken."""
+        value = self.measurements.get(name, [])
+        return [float(v) for v in value] if isinstance(value, list) else []
+
+
+class Outcome(Record, Measured):
     """How a run ended and what it found.
 
     `value`: the objective at the best snapshot. `metrics`: last value of each metric, `best_<name>` at the
@@ -249,7 +266,7 @@ class Outcome(Record):
 # --- the rows of the house -----------------------------------------------------------------------
 
 
-class Trial(Record):
+class Trial(Record, Measured):
     """A planned trial and its outcome. `epoch` counts its runs; it never decreases."""
 
     id: TrialId
@@ -281,16 +298,6 @@ class Trial(Record):
     @property
     def finished(self) -> bool:
         return self.state not in OPEN_TRIAL_STATES
-
-    def measurement(self, name: str, default: float = math.nan) -> float:
-        """A scalar measurement, or `default` where it was not taken."""
-        value = self.measurements.get(name, default)
-        return float(value) if isinstance(value, int | float) else default
-
-    def measurement_list(self, name: str) -> list[float]:
-        """A list measurement; empty where it was not taken."""
-        value = self.measurements.get(name, [])
-        return [float(v) for v in value] if isinstance(value, list) else []
 
 
 class Evidence(Record):

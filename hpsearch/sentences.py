@@ -60,19 +60,17 @@ def _sentence(item: Any, location: list[str], model: type[Any] | None) -> str:
     return f"{where}: {item['msg'][0].lower()}{item['msg'][1:]}, not {shown}"
 
 
+_NESTED: dict[str, type[Any]] = {"task": NamedTask, "space": Axis}
+
+
 def _keys_at(model: type[Any] | None, location: list[str]) -> list[str]:
     """The field names valid at a place in the document; empty where any key is allowed."""
     current: Any = model
     for part in location:
         fields = getattr(current, "model_fields", None)
         if not fields or part not in fields:
-            nested = {"task": NamedTask, "space": Axis}
-            current = next((nested[p] for p in location if p in nested), None)
+            current = next((_NESTED[p] for p in location if p in _NESTED), None)
             break
         annotation = fields[part].annotation
-        current = (
-            annotation
-            if hasattr(annotation, "model_fields")
-            else {"task": NamedTask, "space": Axis}.get(part)
-        )
+        current = annotation if hasattr(annotation, "model_fields") else _NESTED.get(part)
     return list(getattr(current, "model_fields", {}))

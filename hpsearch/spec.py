@@ -12,7 +12,13 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from hpsearch import command
 from hpsearch.augmentation_rules import contradictions, image_shape
 from hpsearch.command import CommandTask
-from hpsearch.contradictions import Settings, loop_contradictions, model_contradictions
+from hpsearch.contradictions import (
+    Settings,
+    loading_contradictions,
+    loop_contradictions,
+    model_contradictions,
+    weights_contradictions,
+)
 from hpsearch.errors import InvalidInput, Problem, unknown
 from hpsearch.records import Record, digest_of
 from hpsearch.sentences import SpecProblems, problems_of
@@ -230,9 +236,13 @@ class StudySpec(Record):
         task = self.task
         if isinstance(task, CommandTask):
             return
-        shape = image_shape(task.dataset, task.model) if isinstance(task, NamedTask) else None
+        values = self._possible_values()
+        shape = None
+        if isinstance(task, NamedTask):
+            side = min(int(size) for size in values["image_size"])
+            shape = image_shape(task.dataset, task.model, side)
         asked = frozenset(self.fixed) | frozenset(self.space)
-        for name, detail in contradictions(self._possible_values(), asked, shape, task.metric):
+        for name, detail in contradictions(values, asked, shape, task.metric):
             yield Problem(f"/space/{name}" if name in self.space else f"/fixed/{name}", detail)
 
     def _possible_values(self) -> dict[str, tuple[ParamValue, ...]]:
@@ -252,7 +262,11 @@ class StudySpec(Record):
             return
         values = self.hyperparameters()
         settings = Settings(values, self.fixed, {n: axis for n, axis in self.space.items() if n in values})
-        yield from model_contradictions(settings, getattr(self.task, "model", None))
+        named = self.task if isinstance(self.task, NamedTask) else None
+        model = None if named is None else named.model
+        yield from model_contradictions(settings, model)
+        yield from weights_contradictions(settings, model, None if named is None else named.weights)
+        yield from loading_contradictions(settings, None if named is None else named.dataset)
         epochs = self.recipe.refine_epochs if self.method == "recipe" else settings.low("epochs")
         yield from loop_contradictions(settings, epochs)
 

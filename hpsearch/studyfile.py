@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch import yamlfile
+from hpsearch.command import CommandTask
+from hpsearch.commandscript import with_script
 from hpsearch.errors import InvalidInput, Problem
 from hpsearch.spec import StudySpec, parse_spec
 from hpsearch.taskfile import read_task
@@ -33,7 +35,7 @@ def loads(text: str, *, folder: Path, name: str = FILE_NAME) -> StudySpec:
     document = yamlfile.parse(text, name, KIND)
     raw = {"name": folder.absolute().name.replace("_", "-"), **document.plain}
     try:
-        return parse_spec({**raw, "task": _task(raw["task"], folder)} if "task" in raw else raw)
+        spec = parse_spec({**raw, "task": _task(raw["task"], folder)} if "task" in raw else raw)
     except InvalidInput as error:
         problems = error.problems or (Problem("/task", error.message),)
         if "command" in raw:  # which is where this file says its task
@@ -44,6 +46,9 @@ def loads(text: str, *, folder: Path, name: str = FILE_NAME) -> StudySpec:
                 for p in problems
             )
         raise _located(problems, document, error.hint) from None
+    if isinstance(spec.task, CommandTask):
+        return spec.model_copy(update={"task": with_script(spec.task, folder)})
+    return spec
 
 
 def _task(raw: Any, folder: Path) -> Any:

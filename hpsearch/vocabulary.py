@@ -44,6 +44,11 @@ TORCHVISION_MODELS = (
     "wide_resnet101_2", "wide_resnet50_2",
 )  # fmt: skip
 MODELS = NAMED_MODELS + TORCHVISION_MODELS
+# torchvision's models that add branches to shortcuts begin with these; densenet and shufflenet concatenate.
+RESIDUAL_FAMILIES = (
+    "convnext", "efficientnet", "maxvit", "mnasnet", "mobilenet", "regnet", "resnet", "resnext", "swin",
+    "vit", "wide_resnet",
+)  # fmt: skip
 OPTUNA_SAMPLERS = ("tpe", "qmc", "gp", "cmaes")
 TEST_TIMES = ("none", "flip", "five_crop", "ten_crop")
 METHODS = ("recipe", "grid", "random")
@@ -51,12 +56,15 @@ METHODS = ("recipe", "grid", "random")
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """What a server must know of a data set without loading it. `shape` is one input, channels first."""
+    """What a server must know of a data set without loading it. `shape` is one input, channels first. 0 classes
+    or samples: only the worker that has the files knows.
+    """
 
     classes: int
     shape: tuple[int, ...]
     train_size: int
     download: bool
+    in_memory: bool = True
 
 
 DATASETS: Mapping[str, DatasetCard] = {
@@ -66,6 +74,7 @@ DATASETS: Mapping[str, DatasetCard] = {
     "fashion_mnist": DatasetCard(10, (1, 28, 28), 54_000, download=True),
     "cifar10": DatasetCard(10, (3, 32, 32), 45_000, download=True),
     "cifar100": DatasetCard(100, (3, 32, 32), 45_000, download=True),
+    "image_folder": DatasetCard(0, (3, 224, 224), 0, download=False, in_memory=False),
 }
 
 
@@ -147,6 +156,7 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "initialization": _choice("kaiming", INITIALIZATIONS, "of weights; `framework` is torch's own"),
     "initialization_std": _range(0.01, 0.0, 1e3, "standard deviation for initialization `normal`"),
     "output_scale": _range(1.0, 0.0, 1e6, "factor on the output layer's initial weights"),
+    "output_bias": _choice("zero", ("zero", "prior"), "start of the output layer: `prior` knows the targets"),
     "preprocessing": _choice("standardized", PREPROCESSINGS, "of inputs, statistics from training data"),
     "loss": _choice("cross_entropy", LOSSES, "training loss"),
     "hidden_units": _range(128, 1, 65_536, "width of an mlp's hidden layers", log=True, type="int"),
@@ -158,6 +168,7 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "resized_crop": _range(0.0, 0.0, 1.0, "smallest area of a random crop that is enlarged; 0: none"),
     "scale_jitter": _range(0.0, 0.0, 4.0, "images enlarged 1 to 1 + this, then cropped at random"),
     "color_jitter": _range(0.0, 0.0, 10.0, "strength of random brightness, contrast and saturation"),
+    "hue_jitter": _range(0.0, 0.0, 0.5, "largest random turn of the hue, in whole turns"),
     "pca_color": _range(0.0, 0.0, 10.0, "strength of AlexNet's colour offset; its own is 0.1"),
     "randaugment_n": _range(0, 0, 20, "RandAugment's operations per image; 0: none", type="int"),
     "randaugment_m": _range(9, 0, 30, "RandAugment's magnitude", type="int"),
@@ -173,6 +184,9 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "normalization": _choice("none", NORMALIZATIONS, "before each activation of an mlp or cnn"),
     "pooling": _choice("max", POOLINGS, "of a cnn; fractional draws its regions in training"),
     "dropconnect": _range(0.0, 0.0, 0.99, "fraction of an mlp's or cnn's weights dropped in training"),
+    "stochastic_depth": _range(
+        0.0, 0.0, 0.99, "chance that the last residual branch is skipped, earlier ones linearly less"
+    ),
     "decay_biases": _choice(False, (False, True), "weight_decay and l1 pull biases and norm scales too"),
     "accumulate": _range(1, 1, 65_536, "parts that a batch is computed in, one by one", log=True, type="int"),
     "lr_scaling": _choice("none", LR_SCALINGS, "how the learning rate follows batch_size / base_batch_size"),
@@ -181,18 +195,38 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
         0, 0, 100_000, "evaluations without a better one until training ends; 0: off", type="int"
     ),
     "snapshots": _range(1, 1, 100, "best snapshots that are evaluated together; 1: no ensemble", type="int"),
+    "freeze_layers": _range(
+        0, -1, 10_000, "first layers that keep their weights; -1: all but the head", type="int"
+    ),
+    "backbone_lr_factor": _range(
+        1.0, 1e-6, 1.0, "of the learning rate, for all layers but the head", log=True
+    ),
+    "layer_lr_decay": _range(1.0, 1e-2, 1.0, "of the learning rate, for each layer between one and the head"),
     "monitors": _choice(True, (True, False), "measure gradients, updates and units on the way"),
     "precision": _choice("float32", PRECISIONS, "of a model's arithmetic; its weights stay float32"),
+    # What a diagnosis changes in a model that it knows nothing about (training/counterfactual.py).
+    "extra_capacity": _range(0, 0, 64, "silent copies and hidden units beside the model", type="int"),
+    "model_dropout": _choice(True, (True, False), "keep the dropout layers that a model was built with"),
+    "compile": _choice(False, (False, True), "torch.compile for training steps, where there is a compiler"),
+    "image_size": _range(224, 8, 1_024, "side in pixels of an image_folder's pictures", type="int"),
+    "num_workers": _range(0, 0, 256, "processes that read a data set that isn't in memory", type="int"),
+    "prefetch_factor": _range(2, 1, 64, "batches that each of num_workers reads ahead", type="int"),
     "channels_last": _choice(False, (False, True), "images' channels in the last place of memory"),
 }
 # What changes training batches; 0 is off for each.
 AUGMENTATIONS = (
-    "flip", "crop_padding", "resized_crop", "scale_jitter", "color_jitter", "pca_color", "randaugment_n",
+    "flip", "crop_padding", "resized_crop", "scale_jitter", "color_jitter", "hue_jitter", "pca_color",
+    "randaugment_n",
     "cutout", "random_erasing", "mixup", "cutmix",
 )  # fmt: skip
 MIXING_KNOBS = ("mixup", "cutmix")
 IMAGE_KNOBS = (*(name for name in AUGMENTATIONS if name != "mixup"), "test_time")  # need images
 REGRESSION_LOSSES = ("mse", "mae")
+
+
+def is_residual(model: str) -> bool:
+    """Whether a named model has residual branches."""
+    return model.startswith(RESIDUAL_FAMILIES)
 
 
 def is_on(values: Mapping[str, ParamValue], name: str) -> bool:
@@ -201,10 +235,12 @@ def is_on(values: Mapping[str, ParamValue], name: str) -> bool:
 
 
 def size_problem(name: str, value: ParamValue, shape: tuple[int, ...]) -> str | None:
-    """What is wrong with a hyperparameter in pixels for images of this shape, channels first."""
+    """What is wrong with a hyperparameter's value for images of this shape, channels first."""
     side = min(shape[1:], default=0)
     if name == "crop_padding" and float(value) >= side > 0:
         return f"crop_padding = {value} must be less than the {side} pixels of an image's side"
+    if name == "hue_jitter" and float(value) > 0 and len(shape) == 3 and shape[0] == 1:
+        return "hue_jitter turns colours, and these images are grey; remove hue_jitter"
     if name == "cutout" and float(value) >= 2 * side > 0:
         return f"cutout = {value} would erase whole images of {side} pixels; use less than {2 * side}"
     return None

@@ -1,5 +1,6 @@
 """What a study may say of a command, and the arguments that a trial of it gets."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hpsearch.command import CommandTask, arguments, variables
 from hpsearch.errors import InvalidInput
 from hpsearch.samplers import grid
 from hpsearch.service.preview import preview
-from hpsearch.spec import StudySpec, parse_spec
+from hpsearch.spec import StudySpec, changed_keys, parse_spec
 
 GRID = (
     "method: grid\nspace: {lr: [0.1, 0.01], depth: [1, 2]}\nobjective: {metric: loss, direction: minimize}\n"
@@ -91,6 +92,42 @@ def test_keys_that_change_the_surroundings_are_refused() -> None:
         with pytest.raises(InvalidInput) as refused:
             parse_spec({"name": "x", "task": task, "method": "grid", "space": {"lr": [1]}})
         assert refused.value.problems[0].pointer == f"/task/{key}"
+
+
+def test_the_script_that_a_command_names_is_bound_to_its_contents(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("train.py", "data.csv", "sub/train.py"):
+        (tmp_path / name).write_text(name)
+    digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("train.py", "sub/train.py")}
+    for text, script, of in [
+        ("python train.py data.csv", "train.py", "train.py"),
+        ("./train.py --lr {lr}", "train.py", "train.py"),
+        ("{run: python train.py, folder: sub}", "train.py", "sub/train.py"),
+        ("python sub/train.py", "sub/train.py", "sub/train.py"),
+    ]:
+        task = loaded(f"command: {text}\n{GRID}", tmp_path).task
+        assert isinstance(task, CommandTask)
+        assert (task.script, task.sha256) == (script, digests[of])
+    (tmp_path / "out.py").symlink_to("/bin/sh")
+    for text in (
+        "python -m train",
+        "python {lr}.py",
+        "python out.py",
+        f"python {tmp_path}/train.py",
+        "x" * 5000,
+    ):
+        task = loaded(f"command: {text}\n{GRID}", tmp_path).task
+        assert isinstance(task, CommandTask)
+        assert task.script is None
+    before = loaded(f"command: python train.py\n{GRID}", tmp_path)
+    (tmp_path / "train.py").write_text("changed")
+    assert changed_keys(before, loaded(f"command: python train.py\n{GRID}", tmp_path)) == ["task.sha256"]
+
+
+def test_a_digest_needs_its_script_and_a_script_its_folder() -> None:
+    for wrong in ({"script": "a.py"}, {"sha256": "0" * 64}, {"script": "../a.py", "sha256": "0" * 64}):
+        with pytest.raises(ValueError, match=r"go together|must lie inside"):
+            CommandTask(argv=("run",), **wrong)
 
 
 def test_preview_has_the_points_and_claims_no_epochs(tmp_path: Path) -> None:

@@ -41,6 +41,18 @@ RESNET = {"dataset": "digits", "model": "resnet18"}
         ({"fixed": {"pooling": "fractional"}}, "/fixed/pooling", ["for cnn"]),
         ({"fixed": {"decay_biases": True}}, "/fixed/decay_biases", ["weight_decay or l1"]),
         ({"fixed": {"normalization": "batch", "batch_size": 1}}, "/fixed/normalization", ["at least 2"]),
+        ({"fixed": {"num_workers": 2}}, "/fixed/num_workers", ["digits, which is held in memory"]),
+        ({"fixed": {"prefetch_factor": 2}}, "/fixed/prefetch_factor", ["set num_workers"]),
+        ({"fixed": {"num_worker": 2}}, "/fixed/num_worker", ["'num_workers'"]),
+        ({"fixed": {"stochastic_depth": 0.2}}, "/fixed/stochastic_depth", ["mlp has none"]),
+        ({"space": {"stochastic_dept": [0, 0.2]}}, "/space/stochastic_dept", ["'stochastic_depth'"]),
+        ({"task": {"dataset": "digits", "model": "vgg11"}, "space": {"stochastic_depth": [0, 0.2]}}, "/space/stochastic_depth", ["vgg11 has none"]),
+        ({"task": RESNET, "fixed": {"freeze_layers": 2}}, "/fixed/freeze_layers", ["give the task weights"]),
+        ({"fixed": {"freeze_layer": 2}}, "/fixed/freeze_layer", ["'freeze_layers'"]),
+        ({"task": {**STUDY["task"], "weights": "DEFAULT"}}, "/task/weights", ["no weights DEFAULT for mlp"]),
+        ({"task": {**RESNET, "weights": "../w.pt"}}, "/task/weights", ["inside the worker's data folder"]),
+        ({"task": {**RESNET, "weights": "w.pkl"}}, "/task/weights", [".safetensors, .pt or .pth"]),
+        ({"fixed": {"backbone_lr_factor": 2}}, "/fixed/backbone_lr_factor", ["not between 1e-06 and 1"]),
         ({"task": RESNET, "fixed": {"normalization": "layer"}}, "/fixed/normalization", ["mlp and cnn"]),
         ({"task": RESNET, "space": {"dropconnect": [0.0, 0.5]}}, "/space/dropconnect", ["resnet18"]),
     ],
@@ -54,6 +66,9 @@ def test_a_contradiction_is_named_where_it_stands(
 
 
 def test_settings_that_go_together_are_taken() -> None:
+    assert parse_spec({**STUDY, "task": RESNET, "fixed": {"stochastic_depth": 0.2}})
+    tuned = {**RESNET, "weights": "IMAGENET1K_V1"}
+    assert parse_spec({**STUDY, "task": tuned, "fixed": {"freeze_layers": -1, "backbone_lr_factor": 0.1}})
     fixed = {
         "accumulate": 4, "lr_scaling": "linear", "base_batch_size": 32, "decay_biases": True, "l1": 1e-4,
         "normalization": "batch", "dropconnect": 0.2, "ema_decay": 0.99, "patience": 3,

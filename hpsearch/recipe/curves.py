@@ -1,33 +1,86 @@
-"""Step 6 as a stage: judge the winner's curves. It plans no trials; counterfactual probes belong here."""
+"""Step 6 as a stage: the winner's run under examination, its probes as trials of this stage."""
 
+from hpsearch.recipe.case import Case, Probe, Result
 from hpsearch.recipe.decision import Answer, ended
-from hpsearch.recipe.diagnosis import Symptoms, passive
+from hpsearch.recipe.examination import examine
 from hpsearch.recipe.history import History
 from hpsearch.recipe.remedies import next_round, remedy_for
-from hpsearch.records import Stage, StageState, TrialState
+from hpsearch.records import Program, Stage, StageState, Trial, TrialPlan, TrialState, Verdict
+from hpsearch.space import Params
 from hpsearch.vocabulary import VerdictCode
+
+SIZING: Params = {"extra_capacity": 4}
 
 
 def step(history: History, stage: Stage) -> Answer:
-    winner = history.carry.winner
-    assert winner is not None
-    epochs = history.carry.winner_epochs
-    trials = [
+    run = judged_run(history)
+    results: dict[tuple[object, ...], Result] = {}
+    while True:
+        found = examine(case_of(history, run, results))
+        if isinstance(found, Verdict):
+            return _close(history, stage, found)
+        plans = tuple(_plan(history, run, probe) for probe in found)
+        if not history.done(plans):
+            return plans
+        case = case_of(history, run, results)
+        for probe, trial in zip(found, history.results(plans), strict=True):
+            results[probe.key] = Result(str(trial.state), trial, case.cost(probe))
+
+
+def judged_run(history: History) -> Trial:
+    """The winner's run on the first replicate that completed."""
+    winner, epochs = history.carry.winner, history.carry.winner_epochs
+    runs = [
         trial
         for trial in history.trials
         if trial.params == winner
         and trial.state is TrialState.COMPLETED
-        and trial.program.kind == "train"
+        and trial.program == Program(kind="train")
         and trial.budget is not None
         and trial.budget.epochs == epochs
     ]
-    values = history.spec.hyperparameters(winner)
-    accuracy = "accuracy" in history.spec.objective.metric
-    verdict = passive(Symptoms.of(trials, history.facts(), values, accuracy=accuracy))
+    return min(runs, key=lambda trial: trial.replicate)
+
+
+def case_of(history: History, run: Trial, results: dict[tuple[object, ...], Result]) -> Case:
+    epochs = _epochs(run)
+    metric = history.spec.objective.metric.removeprefix("val_")
+    return Case(
+        values=history.spec.hyperparameters(run.params),
+        epochs=epochs,
+        metric=metric,
+        accuracy="accuracy" in metric,
+        check=history.check_trial(),
+        run=Result(str(run.state), run),
+        sizing=SIZING,
+        results=results,
+        allowance=epochs,
+    )
+
+
+def _plan(history: History, run: Trial, probe: Probe) -> TrialPlan:
+    plan = history.train(
+        run.params,
+        epochs=probe.epochs,
+        role="probe",
+        program=Program(kind="train", overrides=dict(probe.changes)),
+        replicate=run.replicate,
+    )
+    return plan.model_copy(update={"continues": run.id}) if probe.continues else plan
+
+
+def _epochs(run: Trial) -> float:
+    assert run.budget is not None
+    assert run.budget.epochs is not None
+    return run.budget.epochs
+
+
+def _close(history: History, stage: Stage, verdict: Verdict) -> Answer:
     carry = history.carry.model_copy(update={"verdicts": (*history.carry.verdicts, str(verdict.code))})
     then = history.proposing(carry)
+    proven = {} if verdict.probe is None else verdict.probe["changes"]
     verdict = verdict.model_copy(update={"remedy": remedy_for(verdict.code, then)})
-    following = next_round(verdict.code, then)
+    following = next_round(verdict.code, then, proven)
     if following is not None:
         carry = carry.model_copy(
             update={

@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hpsearch.recipe.case import Case
 from hpsearch.recipe.history import Facts
 from hpsearch.records import Evidence, Trial, TrialState, Verdict
 from hpsearch.space import Params
@@ -51,6 +52,16 @@ class Symptoms:
         if not done:
             raise ValueError("no completed run to judge")
         return cls(features, facts, values, accuracy, features.get("val_size", math.nan))
+
+    @classmethod
+    def of_case(cls, case: Case) -> "Symptoms":
+        """Of one examined run."""
+        features = {
+            name: float(value)
+            for name, value in case.run.seen.measurements.items()
+            if not isinstance(value, list) and not math.isnan(value)
+        }
+        return cls(features, case.facts, case.values, case.accuracy, features.get("val_size", math.nan))
 
     def get(self, name: str) -> float:
         return self.features.get(name, math.nan)

@@ -6,7 +6,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hpsearch.recipe.carry import Carry, latest_carry
-from hpsearch.records import Budget, Program, Stage, StageKind, Trial, TrialId, TrialPlan, TrialState
+from hpsearch.records import (
+    Budget,
+    Measured,
+    Program,
+    Stage,
+    StageKind,
+    Trial,
+    TrialId,
+    TrialPlan,
+    TrialState,
+)
 from hpsearch.space import Params, ParamValue, canonical
 from hpsearch.spec import StudySpec
 from hpsearch.tasks import FileTask, NamedTask
@@ -15,7 +25,7 @@ from hpsearch.vocabulary import AUGMENTATIONS, check_value
 # Switched off where a step says "regularization off" (steps 1 and 2).
 NO_REGULARIZATION: Params = {
     "weight_decay": 0.0, "l1": 0.0, "dropout": 0.0, "dropconnect": 0.0, "label_smoothing": 0.0,
-    **dict.fromkeys(AUGMENTATIONS, 0),
+    "stochastic_depth": 0.0, **dict.fromkeys(AUGMENTATIONS, 0),
 }  # fmt: skip
 # Knobs that make a model wider or deeper; a user's task may declare the last of each.
 WIDTHS = ("hidden_units", "channels", "width")
@@ -38,14 +48,17 @@ class Facts:
     majority: float
     steps_per_epoch: float
     baseline: tuple[float, ...]
+    constant_loss: float = math.nan
 
     @property
     def chance_loss(self) -> float:
-        """Loss of knowing only the label frequencies: their entropy, else the expected loss."""
+        """Loss of knowing only the targets' frequencies or mean: measured, else their entropy."""
+        if math.isfinite(self.constant_loss):
+            return self.constant_loss
         return self.label_entropy if math.isfinite(self.label_entropy) else self.expected_loss
 
     @classmethod
-    def of(cls, check: Trial) -> "Facts":
+    def of(cls, check: Measured) -> "Facts":
         return cls(
             expected_loss=check.measurement("expected_loss"),
             label_entropy=check.measurement("label_entropy"),
@@ -53,6 +66,7 @@ class Facts:
             majority=check.measurement("majority_fraction"),
             steps_per_epoch=check.measurement("steps_per_epoch", 1.0),
             baseline=tuple(check.measurement_list("baseline_losses")),
+            constant_loss=check.measurement("chance_loss"),
         )
 
 
@@ -182,9 +196,13 @@ class History:
 
     def facts(self) -> Facts:
         """Of the newest check. Only stages after step 1 ask."""
+        return Facts.of(self.check_trial())
+
+    def check_trial(self) -> Trial:
+        """The check under the settings carried so far, else the newest."""
         checks = [t for t in self.trials if t.program.kind == "check" and t.state is TrialState.COMPLETED]
         current = [t for t in checks if t.digest == self.check().digest]
-        return Facts.of((current or checks)[-1])
+        return (current or checks)[-1]
 
     def _shorter(self, plan: TrialPlan) -> TrialId | None:
         """The longest completed run of the same point with less budget, if its schedule is constant.

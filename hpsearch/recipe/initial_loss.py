@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from hpsearch.recipe.decision import Answer, ended
 from hpsearch.recipe.history import History
-from hpsearch.records import Evidence, Remedy, Stage, StageState, Trial, TrialState, Verdict
+from hpsearch.records import Evidence, Measured, Remedy, Stage, StageState, TrialState, Verdict
 from hpsearch.vocabulary import VerdictCode
 
 RATIO_LOW, RATIO_PASS, RATIO_FAIL = 0.9, 1.5, 2.0
@@ -18,10 +18,13 @@ FLOOR_SHARE = 0.05  # the loss of perfect outputs, as a share of the expected lo
 DUPLICATE_TOLERANCE = 0.1  # a mean over the batch does not change when each sample stands twice
 INPUT_MEAN, INPUT_STD_RATIO = 10.0, 100.0
 VAL_SHIFT, VAL_STD_RATIO = 0.5, 2.0  # in standard deviations of the training inputs; a factor either way
+LABEL_SIGNAL, LABEL_SHARE = 0.25, 0.6  # validation labels that follow the inputs; training labels that don't
+CROSS_SHARE = 0.5
+EVALUATION = 0.02  # of the outputs' spread: two evaluations of a model in evaluation mode are alike
 GRADIENT_RATIO, SIGNAL_RATIO, DEAD_SHARE = 1e-3, 1e-3, 0.95
 
 # A test returns a verdict where it fails, else None.
-Test = Callable[[Trial, list[Evidence]], Verdict | None]
+Test = Callable[[Measured, list[Evidence]], Verdict | None]
 
 
 def step(history: History, stage: Stage) -> Answer:
@@ -37,7 +40,7 @@ def step(history: History, stage: Stage) -> Answer:
     return ended(stage, state, verdict, history.carry)
 
 
-def judge(check: Trial) -> tuple[StageState, Verdict]:
+def judge(check: Measured) -> tuple[StageState, Verdict]:
     """The verdict of a completed check: the first failed test, else the first warning, else ok."""
     evidence: list[Evidence] = []
     failed = [v for test in (_ratio, *FAILING) if (v := test(check, evidence)) is not None]
@@ -46,7 +49,8 @@ def judge(check: Trial) -> tuple[StageState, Verdict]:
     shown = tuple(evidence)
     if failed:
         # A bug explains a wrong ratio, not the other way round: name the bug first.
-        first = next((v for v in failed if v.code is not VerdictCode.BAD_INIT), failed[0])
+        causes = [*failed, *(v for v in warned if v.code is VerdictCode.INPUT_SCALE)]
+        first = next((v for v in causes if v.code is not VerdictCode.BAD_INIT), failed[0])
         others = tuple(dict.fromkeys(v.code for v in [*failed, *warned] if v.code != first.code))
         return StageState.FAILED, first.model_copy(update={"evidence": shown, "alternatives": others})
     for verdict in [*warned, *([high] if high else [])]:
@@ -56,19 +60,32 @@ def judge(check: Trial) -> tuple[StageState, Verdict]:
     )
 
 
-def ratio(check: Trial) -> float:
+def failures(check: Measured) -> list[Verdict]:
+    """Every test that fails or warns, bugs before what they may explain."""
+    return [v for test in (*FAILING, *WARNING, _ratio) if (v := test(check, [])) is not None]
+
+
+def evidence(check: Measured) -> tuple[Evidence, ...]:
+    """Every number of the check beside its threshold."""
+    found: list[Evidence] = []
+    for test in (_ratio, *FAILING, *WARNING):
+        test(check, found)
+    return tuple(found)
+
+
+def ratio(check: Measured) -> float:
     """Median initial loss of five initializations over the expected loss."""
     losses = [loss for loss in check.measurement_list("initial_losses") if not math.isnan(loss)]
     expected = check.measurement("expected_loss")
     return statistics.median(losses) / expected if losses and expected > 0 else math.nan
 
 
-def _headline(check: Trial) -> str:
+def _headline(check: Measured) -> str:
     loss = statistics.median(check.measurement_list("initial_losses"))
     return f"initial loss {loss:.3g}, expected {_expectation(check)} (ratio {ratio(check):.2f})"
 
 
-def _expectation(check: Trial) -> str:
+def _expectation(check: Measured) -> str:
     expected, classes = check.measurement("expected_loss"), check.measurement("classes")
     if classes > 1 and math.isclose(expected, math.log(classes), rel_tol=1e-3):
         return f"ln {classes:.0f} = {expected:.3f}"
@@ -90,7 +107,7 @@ def _failure(code: VerdictCode, text: str, remedy: str, confidence: float = 0.95
     return Verdict(code=code, text=text, confidence=confidence, remedy=Remedy(text=remedy))
 
 
-def _ratio(check: Trial, evidence: list[Evidence]) -> Verdict | None:
+def _ratio(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     value = ratio(check)
     loss = statistics.median(check.measurement_list("initial_losses") or [math.nan])
     expected = check.measurement("expected_loss")
@@ -128,13 +145,13 @@ def _ratio(check: Trial, evidence: list[Evidence]) -> Verdict | None:
     return None
 
 
-def _bounded_targets(check: Trial) -> bool:
+def _bounded_targets(check: Measured) -> bool:
     """A classification by squared or absolute error: zero outputs are nearly right on one-hot targets, so
     ordinary outputs cost several times as much. The ratio then warns and does not fail."""
     return check.measurement("expected_loss") < 0.5 * check.measurement("label_entropy")
 
 
-def _ratio_warning(check: Trial) -> Verdict | None:
+def _ratio_warning(check: Measured) -> Verdict | None:
     if ratio(check) <= RATIO_PASS or math.isnan(ratio(check)):
         return None
     return _failure(
@@ -145,7 +162,7 @@ def _ratio_warning(check: Trial) -> Verdict | None:
     )
 
 
-def _inputs_finite(check: Trial, evidence: list[Evidence]) -> Verdict | None:
+def _inputs_finite(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     count = check.measurement("nonfinite_inputs", 0.0)
     if _note(evidence, "non-finite inputs", count, "= 0", count == 0):
         return None
@@ -154,7 +171,7 @@ def _inputs_finite(check: Trial, evidence: list[Evidence]) -> Verdict | None:
     )
 
 
-def _duplicate(check: Trial, evidence: list[Evidence]) -> Verdict | None:
+def _duplicate(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     value = check.measurement("duplicate_ratio")
     if _note(
         evidence, "loss of a doubled batch", value, "within 10 % of 1", abs(value - 1) <= DUPLICATE_TOLERANCE
@@ -167,7 +184,23 @@ def _duplicate(check: Trial, evidence: list[Evidence]) -> Verdict | None:
     )
 
 
-def _floor(check: Trial, evidence: list[Evidence]) -> Verdict | None:
+def _perfect_is_best(check: Measured, evidence: list[Evidence]) -> Verdict | None:
+    """Meeting every target must cost less than knowing nothing; classes can't cost less than nothing."""
+    floor, expected = check.measurement("floor_loss"), check.measurement("expected_loss")
+    classes = not math.isnan(check.measurement("label_entropy"))
+    ok = floor < expected and not (classes and (expected <= 0 or floor < -expected))
+    gain = expected - floor
+    if _note(evidence, "what perfect outputs save", gain, "> 0", ok or math.isnan(gain)):
+        return None
+    return _failure(
+        VerdictCode.LOSS_BUG,
+        f"perfect outputs cost {floor:.3g} and outputs that know nothing {expected:.3g}",
+        "look for a flipped sign in the loss, or outputs in another form than it expects "
+        "(logits where it wants log-probabilities)",
+    )
+
+
+def _floor(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     share = check.measurement("floor_loss") / check.measurement("expected_loss")
     if _note(evidence, "loss of perfect outputs / expected", share, f"< {FLOOR_SHARE}", share < FLOOR_SHARE):
         return None
@@ -178,7 +211,9 @@ def _floor(check: Trial, evidence: list[Evidence]) -> Verdict | None:
     )
 
 
-def _descent(check: Trial, evidence: list[Evidence]) -> Verdict | None:
+def _descent(check: Measured, evidence: list[Evidence]) -> Verdict | None:
+    if check.measurement("zero_weight_fraction", 0.0) > 0 or check.measurement("dead_fraction") > DEAD_SHARE:
+        return None  # silent units pass no gradient: that is their own test
     value = check.measurement("descent")
     if _note(
         evidence, "descent along the gradient", value, "> 0", value > 0, "of what the gradient promises"
@@ -191,7 +226,7 @@ def _descent(check: Trial, evidence: list[Evidence]) -> Verdict | None:
     )
 
 
-def _validation_like_training(check: Trial, evidence: list[Evidence]) -> Verdict | None:
+def _validation_like_training(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     shift, spread = check.measurement("val_mean_shift"), check.measurement("val_std_ratio")
     mean_ok = _note(evidence, "validation mean shift", shift, f"< {VAL_SHIFT} SD", shift < VAL_SHIFT)
     std_ok = _note(
@@ -210,7 +245,7 @@ def _validation_like_training(check: Trial, evidence: list[Evidence]) -> Verdict
     )
 
 
-def _some_weights(check: Trial, evidence: list[Evidence]) -> Verdict | None:
+def _some_weights(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     share = check.measurement("zero_weight_fraction")
     if _note(evidence, "all-zero weight tensors", share, "= 0", share == 0):
         return None
@@ -221,7 +256,7 @@ def _some_weights(check: Trial, evidence: list[Evidence]) -> Verdict | None:
     )
 
 
-def _alive(check: Trial, evidence: list[Evidence]) -> Verdict | None:
+def _alive(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     share = check.measurement("dead_fraction")
     if _note(evidence, "units dead on all samples", share, f"<= {DEAD_SHARE}", share <= DEAD_SHARE):
         return None
@@ -232,7 +267,72 @@ def _alive(check: Trial, evidence: list[Evidence]) -> Verdict | None:
     )
 
 
-def _signal(check: Trial, evidence: list[Evidence]) -> Verdict | None:
+def _labels_follow_inputs(check: Measured, evidence: list[Evidence]) -> Verdict | None:
+    """Neighbours agree on their label in the validation data and not in the training data."""
+    train, validation = check.measurement("train_signal"), check.measurement("val_signal")
+    limit = LABEL_SHARE * validation
+    judged = validation > LABEL_SIGNAL
+    ok = not judged or train >= limit
+    if _note(
+        evidence, "neighbours' agreement on training labels", train, f">= {limit:.2g}" if judged else "", ok
+    ):
+        return None
+    return _failure(
+        VerdictCode.LABELS,
+        f"similar training samples agree on their labels less ({train:.2f}) than validation samples do "
+        f"({validation:.2f})",
+        "look at the training labels: shuffled, shifted against the inputs, or partly wrong",
+        confidence=0.9 if train < LABEL_SHARE / 2 * validation else 0.7,
+    )
+
+
+def _labels_mean_the_same(check: Measured, evidence: list[Evidence]) -> Verdict | None:
+    """Training neighbours predict validation labels about as well as either split's own neighbours do."""
+    across = check.measurement("cross_signal")
+    within = min(check.measurement("train_signal"), check.measurement("val_signal"))
+    judged = within > LABEL_SIGNAL
+    limit = CROSS_SHARE * within
+    ok = not judged or across >= limit
+    if _note(
+        evidence,
+        "training neighbours' vote on validation labels",
+        across,
+        f">= {limit:.2g}" if judged else "",
+        ok,
+    ):
+        return None
+    return _failure(
+        VerdictCode.LABELS,
+        f"validation labels do not follow training labels ({across:.2f}), though each split's own neighbours "
+        f"agree ({within:.2f})",
+        "number the classes alike in both splits",
+    )
+
+
+def _evaluates(check: Measured, evidence: list[Evidence]) -> Verdict | None:
+    jitter, dependence = check.measurement("evaluation_jitter"), check.measurement("batch_dependence")
+    same = _note(
+        evidence, "difference of two evaluations", jitter, f"<= {EVALUATION:g}", jitter <= EVALUATION
+    )
+    alone = _note(
+        evidence,
+        "change when evaluated in half batches",
+        dependence,
+        f"<= {EVALUATION:g}",
+        dependence <= EVALUATION,
+    )
+    if same and alone:
+        return None
+    return _failure(
+        VerdictCode.NOISY_EVAL,
+        "the model evaluates in training mode: "
+        + ("two evaluations differ" if not same else "a sample's output depends on its batch"),
+        "let dropout and batch norm obey model.eval()",
+        confidence=0.9,
+    )
+
+
+def _signal(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     gradient, signal = check.measurement("gradient_ratio"), check.measurement("signal_ratio")
     gradient_ok = _note(
         evidence, "first / last layer gradient", gradient, f">= {GRADIENT_RATIO}", gradient >= GRADIENT_RATIO
@@ -250,7 +350,12 @@ def _signal(check: Trial, evidence: list[Evidence]) -> Verdict | None:
     )
 
 
-def _input_scale(check: Trial, evidence: list[Evidence]) -> Verdict | None:
+def badly_scaled(check: Measured) -> Verdict | None:
+    """INPUT_SCALE where the inputs' scale fails its test."""
+    return _input_scale(check, [])
+
+
+def _input_scale(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     mean, spread = check.measurement("input_abs_mean"), check.measurement("feature_std_ratio")
     mean_ok = _note(evidence, "mean |input|", mean, f"<= {INPUT_MEAN:g}", mean <= INPUT_MEAN)
     spread_ok = _note(
@@ -273,10 +378,11 @@ def _input_scale(check: Trial, evidence: list[Evidence]) -> Verdict | None:
 FAILING: tuple[Test, ...] = (
     _inputs_finite,
     _duplicate,
+    _perfect_is_best,
     _floor,
     _descent,
     _validation_like_training,
     _some_weights,
     _alive,
 )
-WARNING: tuple[Test, ...] = (_signal, _input_scale)
+WARNING: tuple[Test, ...] = (_labels_follow_inputs, _labels_mean_the_same, _evaluates, _signal, _input_scale)

@@ -39,8 +39,10 @@ def remedy_for(code: VerdictCode, history: History) -> Remedy | None:
     return Remedy(text=TEXTS[code], changes=changes)
 
 
-def next_round(code: VerdictCode, history: History) -> NextRound | None:
-    """The next refined round for this verdict; None where no free knob is left to turn."""
+def next_round(code: VerdictCode, history: History, proven: Params | None = None) -> NextRound | None:
+    """The next refined round for this verdict; None where no free knob is left to turn. `proven`: the changes
+    of the probe that proved it, which are tried first as far as the study leaves them free.
+    """
     winner, carry = history.carry.winner, history.carry
     assert winner is not None
     epochs = carry.winner_epochs or history.spec.recipe.refine_epochs
@@ -49,9 +51,21 @@ def next_round(code: VerdictCode, history: History) -> NextRound | None:
     if code is VerdictCode.TRAIN_LONGER:
         return NextRound(carry.survivors, carry.survivors, 2 * epochs, carry.spacing)
     changes = allowed_changes(code, history)
-    points = distinct(history.point(**{**winner, **change}) for change in _singles(changes, history))
+    family = {name for name, _ in changes}
+    first = {name: value for name, value in (proven or {}).items() if name in family}
+    wanted = [_free(history, first), *_singles(changes, history)]
+    points = distinct(history.point(**{**winner, **change}) for change in wanted)
     tried = [point for point in points if point != winner]
     return NextRound((winner, *tried), carry.survivors, epochs, carry.spacing) if tried else None
+
+
+def _free(history: History, changes: Params) -> Params:
+    """Those changes that this study may make."""
+    return {
+        name: legal[0]
+        for name, value in changes.items()
+        if name in history.spec.knobs and history.free(name) and (legal := _legal(history, name, [value]))
+    }
 
 
 def _singles(changes: Iterable[Change], history: History) -> list[Params]:

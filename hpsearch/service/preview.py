@@ -77,7 +77,8 @@ def _point_cost(spec: StudySpec, params: Params) -> tuple[float, int | None]:
 def _steps_per_epoch(spec: StudySpec, batch: int) -> int | None:
     if not isinstance(spec.task, NamedTask):
         return None
-    return max(1, DATASETS[spec.task.dataset].train_size // batch)
+    size = DATASETS[spec.task.dataset].train_size
+    return max(1, size // batch) if size else None
 
 
 def _of_recipe(spec: StudySpec) -> Preview:

@@ -34,17 +34,24 @@ def activation_statistics(model: nn.Module, inputs: Tensor) -> dict[str, float]:
     hidden = last is not None and len(list(weight_layers(model))) > 1
     return {
         "signal_ratio": _spread(last) / spread if hidden and last is not None and spread > 0 else 1.0,
-        "dead_fraction": max(seen.dead, default=0.0),
-        "saturated_fraction": max(seen.saturated, default=0.0),
+        **seen.fractions(),
     }
+
+
+def unit_fractions(model: nn.Module, inputs: Tensor) -> dict[str, float]:
+    """`dead_fraction` and `saturated_fraction` of `activation_statistics` alone."""
+    seen = _Seen()
+    with seen.watching(model), torch.no_grad():
+        model(inputs)
+    return seen.fractions()
 
 
 class _Seen:
     """Collects in forward hooks, which are removed when watching ends."""
 
     def __init__(self) -> None:
-        self.dead: list[float] = []
-        self.saturated: list[float] = []
+        self._dead: list[Tensor] = []  # on the device: all are read at once
+        self._saturated: list[Tensor] = []
         self.last_input: Tensor | None = None
 
     @contextmanager
@@ -64,16 +71,21 @@ class _Seen:
                 handle.remove()
 
     def _rectified(self, module: nn.Module, given: Any, output: Tensor) -> None:
-        self.dead.append(_dead_fraction(output))
+        self._dead.append(_dead_fraction(output))
 
     def _squashed(self, module: nn.Module, given: Any, output: Tensor) -> None:
         unit = output if isinstance(module, nn.Sigmoid) else (output + 1) / 2
         near_end = (unit < SATURATED) | (unit > 1 - SATURATED)
-        self.saturated.append(float(near_end.float().mean()))
+        self._saturated.append(near_end.float().mean())
 
     def _given(self, module: nn.Module, given: Any) -> None:
         self.last_input = given[0]
-        self.dead.append(_dead_fraction(given[0]))
+        self._dead.append(_dead_fraction(given[0]))
+
+    def fractions(self) -> dict[str, float]:
+        """Of the worst layers; 0 where nothing was seen."""
+        found = {"dead_fraction": self._dead, "saturated_fraction": self._saturated}
+        return {name: float(torch.stack(seen).max()) if seen else 0.0 for name, seen in found.items()}
 
 
 def _units(values: Tensor) -> Tensor:
@@ -83,8 +95,8 @@ def _units(values: Tensor) -> Tensor:
     return values if values.ndim == 2 else values.movedim(1, -1).flatten(0, -2)
 
 
-def _dead_fraction(values: Tensor) -> float:
-    return float((_units(values) == 0).all(0).float().mean())
+def _dead_fraction(values: Tensor) -> Tensor:
+    return 1 - _units(values).any(0).float().mean()  # any: of what isn't 0
 
 
 def _spread(values: Tensor) -> float:

@@ -8,9 +8,10 @@ from typing import Any, Protocol, cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Subset
 
 from hpsearch.errors import TrialError
+from hpsearch.training.loading import BatchLoader, Loading
 from hpsearch.training.preprocessing import Preprocessing
 from hpsearch.training.task import Split
 
@@ -25,8 +26,12 @@ class Samples(Protocol):
     @property
     def count(self) -> int: ...
 
-    def batches(self, indices: Tensor, batch_size: int) -> Iterator[Batch]:
-        """The samples at `indices`, in that order; the last batch may be smaller."""
+    def batches(
+        self, indices: Tensor, batch_size: int, draws: str = "evaluation", first: int = 0
+    ) -> Iterator[Batch]:
+        """The samples at `indices`, in that order; the last batch may be smaller. What a Dataset draws for
+        batch n, counted from `first`, follows from (`draws`, n).
+        """
         ...
 
     def take(self, indices: Tensor) -> Batch:
@@ -45,7 +50,9 @@ class TensorSamples:
     def count(self) -> int:
         return len(self.targets)
 
-    def batches(self, indices: Tensor, batch_size: int) -> Iterator[Batch]:
+    def batches(
+        self, indices: Tensor, batch_size: int, draws: str = "evaluation", first: int = 0
+    ) -> Iterator[Batch]:
         inputs, targets = self.inputs, self.targets
         for chosen in torch.split(indices.to(targets.device), batch_size):
             yield inputs.index_select(0, chosen), targets.index_select(0, chosen)
@@ -58,29 +65,31 @@ class TensorSamples:
 
 
 class DatasetSamples:
-    """A torch Dataset of (input, target), read through a DataLoader."""
+    """A torch Dataset of (input, target), read by a loader."""
 
-    def __init__(
-        self, dataset: Dataset[Any], device: str, preprocessing: Preprocessing | None = None
-    ) -> None:
-        self.dataset = dataset
+    def __init__(self, loader: BatchLoader, device: str, preprocessing: Preprocessing | None = None) -> None:
+        self.loader = loader
         self.device = device
         self.preprocessing = preprocessing
 
     @property
     def count(self) -> int:
-        return len(cast(Sized, self.dataset))
+        return len(cast(Sized, self.loader.dataset))
 
-    def batches(self, indices: Tensor, batch_size: int) -> Iterator[Batch]:
-        # Its own generator: a loader otherwise draws from the global one, and dropout would depend on it.
-        loader: DataLoader[Any] = DataLoader(
-            self.dataset,
-            batch_sampler=[chunk.tolist() for chunk in torch.split(indices, batch_size)],
-            generator=torch.Generator(),
-            pin_memory=self.device == "cuda",  # else non_blocking copies wait all the same
+    def preprocessed(self, preprocessing: Preprocessing) -> "DatasetSamples":
+        """The same samples, read by the same workers."""
+        return DatasetSamples(self.loader, self.device, preprocessing)
+
+    def subset(self, indices: Tensor) -> "DatasetSamples":
+        return DatasetSamples(
+            self.loader.of(Subset(self.loader.dataset, indices.tolist())), self.device, self.preprocessing
         )
-        for batch in loader:
-            inputs, targets = (part.to(self.device, non_blocking=True) for part in _plain(*batch))
+
+    def batches(
+        self, indices: Tensor, batch_size: int, draws: str = "evaluation", first: int = 0
+    ) -> Iterator[Batch]:
+        for batch in self.loader.read(indices, batch_size, draws, first):
+            inputs, targets = (part.to(self.device, non_blocking=True) for part in _pair(batch))
             yield inputs if self.preprocessing is None else self.preprocessing(inputs), targets
 
     def take(self, indices: Tensor) -> Batch:
@@ -88,14 +97,14 @@ class DatasetSamples:
         return torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
 
 
-def samples_of(split: Split, name: str, device: str) -> Samples:
+def samples_of(split: Split, name: str, device: str, loading: Loading) -> Samples:
     """A task's split on the device. Raises TrialError where it isn't what `Data` promises."""
     if not isinstance(split, tuple | list):
         if not (hasattr(split, "__getitem__") and isinstance(split, Sized)):
             raise TrialError(
                 f"{name} data must be (inputs, targets) or a Dataset with a length, not {split!r}"
             )
-        samples: Samples = DatasetSamples(split, device)
+        samples: Samples = DatasetSamples(BatchLoader(split, name, loading, pin=device == "cuda"), device)
     else:
         samples = _tensor_samples(split, name, device)
     if samples.count == 0:
@@ -110,6 +119,12 @@ def _tensor_samples(split: Any, name: str, device: str) -> TensorSamples:
     if len(inputs) != len(targets):
         raise TrialError(f"{name} data have {len(inputs)} inputs and {len(targets)} targets")
     return TensorSamples(inputs.to(device), targets.to(device))
+
+
+def _pair(batch: Any) -> Batch:
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise TrialError(f"a Dataset must give pairs (input, target), not {type(batch).__name__} as here")
+    return _plain(*batch)
 
 
 def _plain(inputs: Any, targets: Any) -> Batch:

@@ -12,9 +12,13 @@ from torch.nn import functional
 from hpsearch.records import Number
 from hpsearch.training.activations import activation_statistics
 from hpsearch.training.batches import TensorSamples
+from hpsearch.training.counterfactual import largest_dropout
 from hpsearch.training.evaluation import checked, checked_scalar
+from hpsearch.training.evaluation_mode import evaluation_mode
 from hpsearch.training.initialization import weight_layers
 from hpsearch.training.input_statistics import input_statistics
+from hpsearch.training.label_signal import label_signal
+from hpsearch.training.output_bias import constant_outputs
 from hpsearch.training.prepared import Prepared, class_labels
 from hpsearch.training.regularization import parameter_groups, penalty
 
@@ -59,6 +63,7 @@ def check(prepared: Prepared) -> Measurements:
         "initial_losses": [probe.loss(probe.outputs), *(other.loss(other.outputs) for other in others)],
         "expected_loss": probe.loss(torch.zeros_like(probe.outputs)),
         "floor_loss": floor_loss(probe),
+        "chance_loss": chance_loss(probe),
         "output_std": float(probe.outputs.float().std(correction=0)),
         "duplicate_ratio": _duplicate_ratio(probe),
     }
@@ -68,6 +73,8 @@ def check(prepared: Prepared) -> Measurements:
     found.update(activation_statistics(probe.model, inputs))
     found.update(_weight_statistics(probe))
     found.update(_gradient_tests(probe))
+    found.update(evaluation_mode(prepared.new_model(), inputs))
+    found.update(label_signal(prepared))
     found["baseline_losses"] = baseline_losses(prepared)
     return found
 
@@ -91,6 +98,15 @@ def floor_loss(probe: _Probe) -> float:
     if own is not None:
         return probe.loss(own)
     losses = [probe.loss(guess) for guess in _perfect_guesses(probe.outputs, probe.targets)]
+    return min((loss for loss in losses if math.isfinite(loss)), default=math.nan)
+
+
+def chance_loss(probe: _Probe) -> float:
+    """The lowest loss of outputs that are the same for every sample: what a model scores that knows the
+    targets but not the inputs.
+    """
+    constants = constant_outputs(probe.outputs, probe.targets)
+    losses = [probe.loss(constant.expand_as(probe.outputs).contiguous()) for constant in constants]
     return min((loss for loss in losses if math.isfinite(loss)), default=math.nan)
 
 
@@ -130,12 +146,20 @@ def _label_statistics(prepared: Prepared) -> dict[str, float]:
     """`label_entropy` in nats and `majority_fraction`, the share of the commonest class; NaN without classes."""
     labels = class_labels(prepared.some_targets(), prepared.metric.name)
     if labels is None:
-        return {"label_entropy": math.nan, "majority_fraction": math.nan}
+        return {"label_entropy": math.nan, "majority_fraction": _yes_no_majority(prepared.some_targets())}
     shares = torch.bincount(labels.cpu()).double() / len(labels)
     return {
         "label_entropy": float(-torch.special.xlogy(shares, shares).sum()),
         "majority_fraction": float(shares.max()),
     }
+
+
+def _yes_no_majority(targets: Tensor) -> float:
+    """Of several yes/no labels: the share that is right where each gets its commonest value. NaN for values."""
+    if targets.ndim < 2 or not bool(((targets == 0) | (targets == 1)).all()):
+        return math.nan
+    shares = targets.double().mean(0)
+    return float(torch.maximum(shares, 1 - shares).mean())
 
 
 def _weight_statistics(probe: _Probe) -> dict[str, float]:
@@ -146,16 +170,33 @@ def _weight_statistics(probe: _Probe) -> dict[str, float]:
     return {
         "parameters": float(sum(p.numel() for p in probe.model.parameters())),
         "zero_weight_fraction": sum(zero) / len(zero) if zero else 0.0,
+        "model_dropout": largest_dropout(probe.prepared.task.model(params)),
+        **_weight_scales(probe.model),
         "decay_gain": penalty(decayed, {"weight_decay": TEST_DECAY, "l1": 0.0}),
     }
 
 
+def _weight_scales(model: nn.Module) -> dict[str, float]:
+    """`weight_scale_min` and `weight_scale_max`: over the layers, std of the weights times sqrt(fan-in), which
+    is 0.58 as torch initializes, 1 to 1.4 for kaiming; recurrent weights by their hidden size.
+    """
+    scales = [
+        float(m.weight.detach().std(correction=0)) * math.sqrt(m.weight[0].numel())
+        for m in weight_layers(model)
+    ]
+    for module in model.modules():
+        if isinstance(module, nn.RNNBase):
+            weights = [p for name, p in module.named_parameters(recurse=False) if name.startswith("weight")]
+            scales += [float(w.detach().std(correction=0)) * math.sqrt(module.hidden_size) for w in weights]
+    return {"weight_scale_min": min(scales, default=1.0), "weight_scale_max": max(scales, default=1.0)}
+
+
 def _gradient_tests(probe: _Probe) -> dict[str, float]:
-    """`gradient_ratio`: gradient norm of the first weight layer over the last's. `descent`: see `_descent`."""
+    """`gradient_ratio`: gradient norm of the first weight layer that learns over the last's. `descent`: see `_descent`."""
     probe.model.zero_grad()
     loss = probe.prepared.loss(probe.model(probe.inputs), probe.targets)
     loss.backward()  # type: ignore[no-untyped-call]
-    layers = list(weight_layers(probe.model))
+    layers = [layer for layer in weight_layers(probe.model) if layer.weight.requires_grad]
     norms = [0.0 if layer.weight.grad is None else float(layer.weight.grad.norm()) for layer in layers]
     ratio = norms[0] / norms[-1] if norms and norms[-1] > 0 else (0.0 if norms else math.nan)
     return {"gradient_ratio": ratio, "descent": _descent(probe, float(loss.detach()))}

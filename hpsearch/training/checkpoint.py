@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from hpsearch.training.history import Curves
 
-FORMAT = 1
+FORMAT = 2
 HEADER = "hpsearch"  # one entry: with several, safetensors writes them in an order of chance
 BEST_FILE = "best.safetensors"
 LAST_FILE = "last.safetensors"
@@ -36,9 +36,12 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that training resumes from, bit for bit on a CPU. `identity` names what was trained."""
+    """All that training resumes from, bit for bit on a CPU. `identity` names what was trained, `rates` the
+    learning rates up to `step` as factors (`Schedule.until`).
+    """
 
     identity: str
+    rates: str
     step: int
     model: Mapping[str, Tensor]
     optimizer: Mapping[str, Any]
@@ -127,6 +130,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     state = {
         "format": FORMAT,
         "identity": checkpoint.identity,
+        "rates": checkpoint.rates,
         "step": checkpoint.step,
         "best": None if best is None else {"step": best.step, "record": dict(best.record)},
         "runners_up": [{"step": s.step, "record": dict(s.record)} for s in checkpoint.runners_up],
@@ -181,6 +185,7 @@ def _parse(raw: bytes) -> Checkpoint:
     values = part("curve_values")
     return Checkpoint(
         identity=state["identity"],
+        rates=state["rates"],
         step=state["step"],
         model=part("model"),
         optimizer=part("optimizer"),

@@ -56,9 +56,12 @@ def outputs_of(model: nn.Module, samples: Samples, indices: Tensor, batch_size: 
 
 
 def _batch(samples: Samples, batch_size: int) -> int:
-    """How many to evaluate at once; without gradients twice a training batch always fits."""
-    vectors = isinstance(samples, TensorSamples) and samples.inputs.ndim <= 2
-    return max(2 * batch_size, VECTORS_AT_ONCE if vectors else IMAGES_AT_ONCE)
+    """How many to evaluate at once. Without gradients twice a training batch always fits; of images, where a
+    small batch may be all that memory takes, at most eight training batches.
+    """
+    if isinstance(samples, TensorSamples) and samples.inputs.ndim <= 2:
+        return max(2 * batch_size, VECTORS_AT_ONCE)
+    return max(2 * batch_size, min(8 * batch_size, IMAGES_AT_ONCE))
 
 
 def _widened(outputs: Tensor) -> Tensor:

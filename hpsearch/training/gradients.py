@@ -1,10 +1,10 @@
 """Loss and gradients of one batch, in the precision and the parts that are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hpsearch.errors import TrialError, unknown
 from hpsearch.training.augmentation.mixing import MixedLoss, Targets
@@ -26,10 +26,13 @@ def arithmetic(precision: str, device: str) -> AbstractContextManager[object]:
 class Gradients:
     """Computes batches in `parts`: less memory, and the same gradients up to rounding.
 
-    Losses are means over samples, so a part counts by its share of the batch. Batch norm sees parts.
+    Losses are means over samples, so a part counts by its share of the batch. Batch norm sees parts. `model` is
+    one, or its compiled forward pass.
     """
 
-    def __init__(self, model: nn.Module, loss: MixedLoss, precision: str, device: str, parts: int) -> None:
+    def __init__(
+        self, model: Callable[[Tensor], Tensor], loss: MixedLoss, precision: str, device: str, parts: int
+    ) -> None:
         self._model = model
         self._loss = loss
         self._precision = precision

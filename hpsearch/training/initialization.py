@@ -1,4 +1,4 @@
-"""Initial weights. Biases become 0; embeddings and norm layers are left as the model made them."""
+"""Initial weights. Biases become 0, recurrent layers orthogonal; embeddings and norm layers are left as the model made them."""
 
 import math
 from collections.abc import Iterator
@@ -35,6 +35,9 @@ def initialize(model: nn.Module, params: Params) -> None:
         for layer in layers:
             gain = 1.0 if layer is layers[-1] else _GAINS.get(str(params["activation"]), math.sqrt(2))
             _initialize_layer(layer, name, params, gain / _POOLED if layer in pooled else gain)
+        for module in model.modules():
+            if isinstance(module, nn.RNNBase):
+                _initialize_recurrent(module, name, params)
     scale = float(params["output_scale"])
     if scale != 1.0 and layers:
         with torch.no_grad():
@@ -44,6 +47,26 @@ def initialize(model: nn.Module, params: Params) -> None:
 def weight_layers(model: nn.Module) -> Iterator[WeightLayer]:
     """Linear and convolution layers in the order the model holds them; the last is the output layer."""
     return (module for module in model.modules() if isinstance(module, nn.Linear | _ConvNd))
+
+
+def _initialize_recurrent(module: nn.RNNBase, name: str, params: Params) -> None:
+    """Recurrent layers: inputs' weights by Glorot and Bengio (2010), recurrent ones orthogonal (Saxe et al.
+    2014), biases 0, an LSTM's forget gate 1 (Jozefowicz et al. 2015); `normal` and `zeros` as they say.
+    """
+    size = module.hidden_size
+    for key, parameter in module.named_parameters(recurse=False):
+        values = parameter.detach()
+        if key.startswith("bias"):
+            values.zero_()
+            if isinstance(module, nn.LSTM) and key.startswith("bias_ih") and name != "zeros":
+                values[size : 2 * size] = 1.0
+        elif name in ("normal", "zeros"):
+            std = float(params["initialization_std"]) if name == "normal" else 0.0
+            values.normal_(std=std) if std else values.zero_()
+        else:
+            spread = nn.init.orthogonal_ if key.startswith("weight_hh") else nn.init.xavier_uniform_
+            for gate in torch.split(values, size):
+                spread(gate)
 
 
 def _behind_pooling(model: nn.Module) -> set[nn.Module]:

@@ -33,7 +33,7 @@ def build_model(name: str, shape: tuple[int, ...], classes: int, params: Params)
         return mlp(math.prod(shape), classes, params)
     if name == "cnn":
         return cnn(shape, classes, params)
-    return torchvision_model(name, shape, classes)
+    return torchvision_model(name, shape, classes, params)
 
 
 def activation(params: Params) -> nn.Module:
@@ -80,12 +80,15 @@ def _dropout(params: Params) -> list[nn.Module]:
     return [nn.Dropout(share)] if share > 0 else []
 
 
-def torchvision_model(name: str, shape: tuple[int, ...], classes: int) -> nn.Module:
-    """torchvision's model without pretrained weights, its first convolution fitted to the channels.
+def torchvision_model(name: str, shape: tuple[int, ...], classes: int, params: Params) -> nn.Module:
+    """torchvision's model without pretrained weights, its first convolution fitted to the channels, its residual
+    branches skipped as `stochastic_depth` says.
 
     Where the model can't take images this small, they are enlarged to the size it was made for.
     """
     from torchvision.models import get_model  # noqa: PLC0415 - importing torchvision takes 1 s
+
+    from hpsearch.training.stochastic_depth import apply_stochastic_depth  # noqa: PLC0415 - so does this
 
     # Their auxiliary heads would make training return a tuple.
     extra = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}
@@ -93,7 +96,8 @@ def torchvision_model(name: str, shape: tuple[int, ...], classes: int) -> nn.Mod
         extra["init_weights"] = True
     model: nn.Module = get_model(name, weights=None, num_classes=classes, **extra)
     _fit_channels(model, shape[0])
-    if _accepts(lambda: get_model(name, weights=None, num_classes=classes, **extra), shape):
+    apply_stochastic_depth(model, float(params["stochastic_depth"]))
+    if _accepts(model, shape):
         return model
     size = NATIVE_SIZE.get(name, 224)
     return nn.Sequential(nn.Upsample(size=(size, size), mode="nearest"), model)
@@ -121,13 +125,15 @@ def _like(conv: nn.Conv2d, channels: int) -> nn.Conv2d:
     )
 
 
-def _accepts(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> bool:
-    """Whether the model takes images of this size: tried without memory or arithmetic on the meta device."""
+def _accepts(model: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether the model takes images of this size in training: tried without memory or arithmetic, by weights
+    on the meta device.
+    """
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
     with torch.device("meta"), torch.no_grad():
         try:
-            skeleton = build().train()
-            _fit_channels(skeleton, shape[0])
-            skeleton(torch.zeros(2, *shape))
+            torch.func.functional_call(model, shapes, (torch.zeros(2, *shape),))
         # Models refuse sizes in their own ways: RuntimeError, AssertionError, ValueError, ...
         except Exception:
             return False

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hpsearch.space import Params
-from hpsearch.training.activations import activation_statistics
+from hpsearch.training.activations import unit_fractions
 from hpsearch.training.prepared import Prepared
 from hpsearch.training.regularization import Groups, decay_in_update
 
@@ -17,8 +17,6 @@ try:
     import resource
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
-
-UNIT_SAMPLES = 256  # a unit that is 0 for all of them counts as dead
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,7 @@ class UpdateMonitor:
         self._weights = [w.detach() for w in groups.weights]
         self._before = [torch.empty_like(w) for w in self._weights]
         self._decay = float(params["weight_decay"])
+        self._factors = [groups.factors.get(w, 1.0) for w in groups.weights] if groups.factors else None
 
     def before(self) -> tuple[Tensor, ...]:
         """Remember the weights; returns the norms of all gradients and of the weights."""
@@ -81,7 +80,10 @@ class UpdateMonitor:
         moved = list(torch._foreach_sub(self._weights, self._before)) if self._before else []
         share = decay_in_update(self._params, step) if self._decay > 0 else 1.0
         if self._decay > 0 and share is not None and moved:
-            torch._foreach_add_(moved, self._before, alpha=share * rate * self._decay)
+            before_decay = self._before
+            if self._factors is not None:
+                before_decay = list(torch._foreach_mul(self._before, self._factors))
+            torch._foreach_add_(moved, before_decay, alpha=share * rate * self._decay)
         norms = [*before, *_norms(moved)]
         return Measured(
             norms=torch.stack(norms) if norms else torch.zeros(0),
@@ -99,13 +101,18 @@ def unit_statistics(model: nn.Module, prepared: Prepared) -> dict[str, float]:
     """`dead_fraction` and `saturated_fraction` (see `activation_statistics`) in evaluation mode over a fixed
     part of the training set. Leaves the model in training mode.
     """
-    inputs, _ = prepared.train.take(prepared.sample_indices(UNIT_SAMPLES, "units"))
+    inputs, _ = prepared.train.take(prepared.unit_indices)
     model.eval()
     try:
-        found = activation_statistics(model, inputs)
+        return unit_fractions(model, inputs)
     finally:
         model.train()
-    return {name: found[name] for name in ("dead_fraction", "saturated_fraction")}
+
+
+def forget_peak_memory(device: str) -> None:
+    """A GPU's peak is counted from here: a process trains several trials."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
 
 
 def peak_memory(device: str) -> float:

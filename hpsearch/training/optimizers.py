@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim import Optimizer
 
 from hpsearch.errors import TrialError, unknown
@@ -13,13 +14,14 @@ from hpsearch.vocabulary import LR_SCALINGS, OPTIMIZERS
 
 
 def build_optimizer(groups: Groups, params: Params) -> Optimizer:
-    """The optimizer named by `optimizer`. Weight decay acts on `groups.decaying` alone.
+    """The optimizer named by `optimizer`. Weight decay acts on `groups.decaying` alone. Each of its groups keeps
+    the `factor` by which its learning rate differs from the others'.
 
     It is an L2 pull added to the gradient, except for adamw, where each step also takes lr * weight_decay * w.
     `momentum` acts on sgd, momentum and nesterov.
     """
-    parameter_groups = _parameter_groups(groups, float(params["weight_decay"]))
     name, rate = str(params["optimizer"]), float(params["learning_rate"])
+    parameter_groups = _parameter_groups(groups, float(params["weight_decay"]), rate)
     fused = _can_fuse(groups)
     match name:
         case "sgd" | "momentum" | "nesterov":
@@ -37,18 +39,18 @@ def build_optimizer(groups: Groups, params: Params) -> Optimizer:
     raise TrialError(unknown("optimizer", name, OPTIMIZERS))
 
 
-def _parameter_groups(groups: Groups, decay: float) -> list[dict[str, Any]]:
-    """Without decay a single group: each costs a launch of its own. The order of parameters is the same."""
+def _parameter_groups(groups: Groups, decay: float, rate: float) -> list[dict[str, Any]]:
+    """As few groups as decays and factors need: each costs a launch of its own."""
     if not groups.all:
         raise TrialError("the model has no trainable parameters")
-    if decay == 0:
-        return [{"params": groups.all}]
-    if groups.decay_others:
-        return [{"params": groups.all, "weight_decay": decay}]
+    pulled = {id(parameter) for parameter in groups.decaying} if decay > 0 else set()
+    found: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in groups.all:
+        key = (groups.factors.get(parameter, 1.0), decay if id(parameter) in pulled else 0.0)
+        found.setdefault(key, []).append(parameter)
     return [
-        {"params": group, "weight_decay": share}
-        for group, share in ((groups.weights, decay), (groups.others, 0.0))
-        if group
+        {"params": some, "lr": rate * factor, "factor": factor, "weight_decay": share}
+        for (factor, share), some in found.items()
     ]
 
 

@@ -11,6 +11,7 @@ from hpsearch.training.monitors import peak_memory
 from hpsearch.training.prepared import Prepared, class_labels
 from hpsearch.training.trainer import End, Trainer
 
+CURVE_POINTS = 24
 LAST_LOSSES = 20  # minibatch losses that step 3 of the recipe tests
 
 
@@ -55,12 +56,32 @@ def train_measurements(trainer: Trainer) -> dict[str, Number | list[Number]]:
         "samples_per_second": steps * prepared.batch_size / max(trainer.seconds, 1e-9),
         "peak_memory": peak_memory(prepared.device),
     }
+    if trainer.plan.program.subset_batches is None:
+        found.update(evaluation_curves(trainer))
     if trainer.fit_at is not None:
         found["fit_at"] = float(trainer.fit_at)
     if trainer.out_of_patience:
         found["stopped_early_at"] = float(trainer.step)
     if trainer.plan.program.subset_batches is not None:
         found["conflicts"] = float(conflicts(prepared))
+    return found
+
+
+def evaluation_curves(trainer: Trainer) -> dict[str, Number | list[Number]]:
+    """`curve_epochs` and `curve_<metric>`: at most 24 evaluations, so that a probe can be held against this
+    run at the same epoch.
+    """
+    prepared, curves_ = trainer.prepared, trainer.history.curves
+    steps = curves_.get("val_loss", ([], []))[0]
+    if not steps:
+        return {}
+    kept = curves.thinned(len(steps), CURVE_POINTS)
+    found: dict[str, Number | list[Number]] = {
+        "curve_epochs": [steps[i] / prepared.steps_per_epoch for i in kept]
+    }
+    for name in prepared.reported_metrics:
+        at = dict(zip(*curves_[name], strict=True))
+        found[f"curve_{name}"] = [float(f"{at.get(steps[i], math.nan):.6g}") for i in kept]
     return found
 
 

@@ -1,5 +1,6 @@
 """A trial ready to be trained or measured: its data on the device, its losses, its chance."""
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +8,6 @@ from functools import cached_property
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Subset
 
 from hpsearch.errors import TrialError
 from hpsearch.records import Program
@@ -16,19 +16,26 @@ from hpsearch.training.augmentation.mixing import CutMix, MixedLoss, Mixing, Mix
 from hpsearch.training.augmentation.pipeline import Augmentation, build_augmentation
 from hpsearch.training.augmentation.views import AveragedModel, Views, scales_up_to
 from hpsearch.training.batches import Batch, DatasetSamples, Samples, TensorSamples, samples_of
+from hpsearch.training.counterfactual import enlarged, without_dropout
 from hpsearch.training.evaluation import Evaluation, evaluate
 from hpsearch.training.gradients import arithmetic
 from hpsearch.training.initialization import initialize
+from hpsearch.training.layer_groups import freeze
+from hpsearch.training.loading import Loading
 from hpsearch.training.losses import Loss
 from hpsearch.training.metrics import Metric, own_metric
+from hpsearch.training.output_bias import set_output_bias
 from hpsearch.training.preprocessing import Preprocessing, fit_preprocessing
+from hpsearch.training.pretrained import Pretrained
 from hpsearch.training.seeds import Seeds, seed_globals
-from hpsearch.training.splits import stratified
+from hpsearch.training.subsets import fraction_of, some_of, subset_of
 from hpsearch.training.task import Task
 from hpsearch.vocabulary import HYPERPARAMETERS, IMAGE_KNOBS, MIXING_KNOBS, REGRESSION_LOSSES, is_on
 
+logger = logging.getLogger(__name__)
 TrainingBatch = tuple[Tensor, Targets]
 TRAIN_EVALUATION = 10_000  # training samples that train_<metric> is measured on, at most
+UNIT_SAMPLES = 256  # a unit that is 0 for all of them counts as dead
 STATISTICS = 2_048  # samples of a Dataset that preprocessing and label counts are taken from
 
 
@@ -50,6 +57,7 @@ class Prepared:
     augmentation: Augmentation | None = None
     mixing: Mixing | None = None
     views: Views | None = None
+    pretrained: Pretrained | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -63,12 +71,29 @@ class Prepared:
     def new_model(self, purpose: str = "init") -> nn.Module:
         """A model on the device with initial weights drawn for this purpose."""
         seed_globals(self.seeds.derive(purpose))
-        model = self.task.model(self.params)
-        initialize(model, self.params)
+        model = self._initialized(purpose)
+        extra = int(self.params["extra_capacity"])
+        if extra:
+            inputs, _ = self.train.take(torch.arange(min(2, self.train.count)))
+            copies = [self._initialized("copy") for _ in range(extra - 1)]
+            model = enlarged(model, copies, inputs.cpu())
         if self.params["channels_last"]:
             # Convolutions follow their weights' layout; inputs may stay as they are.
             model = model.to(memory_format=torch.channels_last)
         return model.to(self.device)
+
+    def _initialized(self, purpose: str) -> nn.Module:
+        model = self.task.model(self.params)
+        initialize(model, self.params)
+        if self.pretrained is not None:
+            said = self.pretrained.fit(model)
+            if said is not None and purpose == "init":
+                logger.warning("%s", said)
+        freeze(model, int(self.params["freeze_layers"]))
+        if self.params["output_bias"] == "prior":
+            inputs, targets = self.train.take(self.sample_indices(STATISTICS, "statistics"))
+            set_output_bias(model, inputs.cpu(), targets.cpu(), self.evaluation_loss)
+        return model if self.params["model_dropout"] else without_dropout(model)
 
     def predictor(self, model: nn.Module) -> nn.Module:
         """What is validated and tested: the model, its outputs averaged over the views of `test_time`.
@@ -94,7 +119,7 @@ class Prepared:
         """The minibatches of epoch `number` from the `first`-th on; a partial last batch is dropped."""
         size = self.batch_size
         order = self.order(number)[first * size : self.steps_per_epoch * size]
-        batches = self.train.batches(order, size)
+        batches = self.train.batches(order, size, f"epoch/{number}", first)
         if not self.task.augments and self.augmentation is None and self.mixing is None:
             return batches
         return self._augmented(batches, number * self.steps_per_epoch + first)
@@ -115,14 +140,25 @@ class Prepared:
                 inputs = self.task.augment(inputs, generator)  # noqa: PLW2901
             yield (inputs, targets) if self.mixing is None else self.mixing(inputs, targets, generator)
 
+    def close(self) -> None:
+        """End what reads the data."""
+        for samples in (self.train, self.validation, self.test):
+            if isinstance(samples, DatasetSamples):
+                samples.loader.close()
+
     @cached_property
     def evaluation_indices(self) -> Tensor:
         """The training samples that training metrics are measured on, fixed for the replicate."""
         return self.sample_indices(TRAIN_EVALUATION, "train_evaluation")
 
+    @cached_property
+    def unit_indices(self) -> Tensor:
+        """The training samples that dead and saturated units are looked for with."""
+        return self.sample_indices(UNIT_SAMPLES, "units")
+
     def sample_indices(self, count: int, purpose: str) -> Tensor:
         """Up to `count` training samples, sorted, fixed for the replicate."""
-        return _some(self.train, count, self.seeds, purpose)
+        return some_of(self.train, count, self.seeds, purpose)
 
     def some_targets(self) -> Tensor:
         """Training targets for counting: all that are in memory, else a fixed sample."""
@@ -150,15 +186,16 @@ def class_labels(targets: Tensor, metric: str) -> Tensor | None:
 def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: str) -> Prepared:
     """Data, losses and metric of one trial. Raises TrialError for what the task got wrong."""
     data = task.data(params, seeds.derive("data"))
-    train = samples_of(data.train, "training", device)
-    validation = samples_of(data.validation, "validation", device)
-    test = None if data.test is None else samples_of(data.test, "test", device)
-    train = _fraction(train, float(params["train_fraction"]), seeds)
+    loading = Loading(seeds, int(params["num_workers"]), int(params["prefetch_factor"]))
+    train = samples_of(data.train, "training", device, loading)
+    validation = samples_of(data.validation, "validation", device, loading)
+    test = None if data.test is None else samples_of(data.test, "test", device, loading)
+    train = fraction_of(train, float(params["train_fraction"]), seeds)
     preprocessing = _preprocessing(str(params["preprocessing"]), seeds, train)
     train, validation, test = _preprocessed(preprocessing, train, validation, test)
     batch_size = min(int(params["batch_size"]), train.count)
     if program.subset_batches is not None:
-        train = _subset(train, program.subset_batches * batch_size, seeds)
+        train = subset_of(train, program.subset_batches * batch_size, seeds)
     metric = own_metric(task)
     named = _named(params, task)
     return Prepared(
@@ -176,6 +213,7 @@ def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: 
         augmentation=_augmentation(named, train, preprocessing, seeds),
         mixing=_mixing(named, train, metric, seeds),
         views=_views(named),
+        pretrained=task.pretrained(params),
     )
 
 
@@ -189,7 +227,7 @@ def _preprocessing(name: str, seeds: Seeds, train: Samples) -> Preprocessing | N
         return None
     if isinstance(train, TensorSamples):
         return fit_preprocessing(name, train.inputs)
-    return fit_preprocessing(name, train.take(_some(train, STATISTICS, seeds, "statistics"))[0])
+    return fit_preprocessing(name, train.take(some_of(train, STATISTICS, seeds, "statistics"))[0])
 
 
 def _preprocessed(
@@ -203,7 +241,7 @@ def _preprocessed(
         if isinstance(samples, TensorSamples):
             return TensorSamples(preprocessing(samples.inputs), samples.targets)
         assert isinstance(samples, DatasetSamples)
-        return DatasetSamples(samples.dataset, samples.device, preprocessing)
+        return samples.preprocessed(preprocessing)
 
     return scaled(train), scaled(validation), None if test is None else scaled(test)
 
@@ -219,7 +257,7 @@ def _augmentation(
 ) -> Augmentation | None:
     if not any(is_on(params, name) for name in IMAGE_KNOBS):
         return None
-    some_inputs, _ = train.take(_some(train, STATISTICS, seeds, "statistics"))
+    some_inputs, _ = train.take(some_of(train, STATISTICS, seeds, "statistics"))
     return build_augmentation(params, some_inputs, preprocessing)
 
 
@@ -230,7 +268,7 @@ def _mixing(params: Params, train: Samples, metric: Metric, seeds: Seeds) -> Mix
         return None
     if len(wanted) > 1:
         raise TrialError("mixup and cutmix can't both be on; remove one")
-    inputs, targets = train.take(_some(train, STATISTICS, seeds, "statistics"))
+    inputs, targets = train.take(some_of(train, STATISTICS, seeds, "statistics"))
     is_label = not targets.is_floating_point() or bool(((targets == 0) | (targets == 1)).all())
     if not (is_label or metric.name.endswith("accuracy")) or params["loss"] in REGRESSION_LOSSES:
         raise TrialError(f"{wanted[0]} mixes class labels, and this task is a regression; remove {wanted[0]}")
@@ -248,38 +286,3 @@ def _views(params: Params) -> Views | None:
         return Views(flips=True)
     scales = scales_up_to(float(params["test_scale"]), int(params["test_scales"]))
     return Views(flips=name == "ten_crop", scales=scales)
-
-
-def _fraction(train: Samples, fraction: float, seeds: Seeds) -> Samples:
-    """A share of the training set, at least one sample: class-stratified in memory, else drawn at random."""
-    count = max(1, round(fraction * train.count))
-    if count == train.count:
-        return train
-    if isinstance(train, TensorSamples):
-        return _subset(train, count, seeds, "train_fraction")
-    assert isinstance(train, DatasetSamples)
-    chosen = _some(train, count, seeds, "train_fraction").tolist()
-    return DatasetSamples(Subset(train.dataset, chosen), train.device, train.preprocessing)
-
-
-def _subset(train: Samples, count: int, seeds: Seeds, purpose: str = "subset") -> TensorSamples:
-    """A fixed, class-stratified part of the training set, in memory."""
-    count = min(count, train.count)
-    # A Dataset says its labels only by being read: choose among four times as many as are wanted.
-    candidates = (
-        torch.arange(train.count)
-        if isinstance(train, TensorSamples)
-        else _some(train, 4 * count, seeds, "subset_candidates")
-    )
-    inputs, targets = train.take(candidates)
-    labels = targets[:, 0].long() if targets.ndim == 2 and targets.shape[1] == 1 else targets
-    chosen, _ = stratified(labels.cpu().numpy(), count, seeds.derive(purpose))
-    index = torch.from_numpy(chosen).to(targets.device)
-    return TensorSamples(inputs.index_select(0, index), targets.index_select(0, index))
-
-
-def _some(samples: Samples, count: int, seeds: Seeds, purpose: str) -> Tensor:
-    if samples.count <= count:
-        return torch.arange(samples.count)
-    chosen = torch.randperm(samples.count, generator=seeds.generator(purpose))[:count]
-    return chosen.sort().values

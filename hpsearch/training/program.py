@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hpsearch.training.memory import out_of_memory
 from hpsearch.training.outcome import train_outcome
 from hpsearch.training.prepared import Prepared, prepare
 from hpsearch.training.resolution import resolved
-from hpsearch.training.schedules import build_schedule
+from hpsearch.training.schedules import Schedule, build_schedule
 from hpsearch.training.seeds import Seeds, reproducible
 from hpsearch.training.task import Task
 from hpsearch.training.trainer import End, Plan, Trainer
@@ -25,6 +26,12 @@ from hpsearch.vocabulary import Knob, hyperparameters
 from hpsearch.wire import Assignment
 
 logger = logging.getLogger(__name__)
+# What changes no number before a checkpoint's step: how long a run is and how its batches are read. Its
+# learning rates are compared up to that step, not as a whole.
+PACE = (
+    "epochs", "schedule", "schedule_epochs", "step_epochs", "step_factor", "warmup_epochs", "num_workers",
+    "prefetch_factor",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,10 +85,10 @@ def run_task(
     """
     params = all_hyperparameters(task, assignment)
     seeds = Seeds(assignment.seed, assignment.replicate)
-    prepared = prepare(task, params, assignment.program, seeds, place.device)
-    if assignment.program.kind == "check":
-        return Outcome(state="completed", measurements=check(prepared))
-    return _train(prepared, assignment, place, report, stop)
+    with closing(prepare(task, params, assignment.program, seeds, place.device)) as prepared:
+        if assignment.program.kind == "check":
+            return Outcome(state="completed", measurements=check(prepared))
+        return _train(prepared, assignment, place, report, stop)
 
 
 def all_hyperparameters(task: Task, assignment: Assignment) -> Params:
@@ -106,7 +113,7 @@ def _train(
         last=place.work_dir / LAST_FILE,
         keep_last=place.keep_last,
     )
-    trainer = Trainer(prepared, plan, report, stop, _start(place, plan))
+    trainer = Trainer(prepared, plan, report, stop, _start(place, plan, _schedule(prepared, assignment)))
     end: End | None = None
     reason = ""
     try:
@@ -135,11 +142,9 @@ def budget_steps(prepared: Prepared, assignment: Assignment) -> int:
 
 
 def _identity(prepared: Prepared, assignment: Assignment) -> str:
-    """What a checkpoint must agree on to be continued. A budget does not change the steps before its end,
-    unless a schedule stretches over it.
+    """What a checkpoint must agree on to be continued, beside the learning rates up to it: a budget or a
+    schedule does not change the steps before its end or its first cut.
     """
-    params = prepared.params
-    schedule = build_schedule(params, budget_steps(prepared, assignment), prepared.steps_per_epoch)
     task = assignment.task
     named = (
         {"file": task.sha256, "class": task.class_name} if isinstance(task, FileTask) else task.model_dump()
@@ -147,26 +152,32 @@ def _identity(prepared: Prepared, assignment: Assignment) -> str:
     return digest_of(
         {
             "task": named,
-            "params": {name: value for name, value in params.items() if name != "epochs"},
+            "params": {name: value for name, value in prepared.params.items() if name not in PACE},
             "seed": [assignment.seed, assignment.replicate],
             "subset": assignment.program.subset_batches,
             "objective": assignment.objective.model_dump(),
-            "schedule": None if schedule.constant else schedule.total,
         }
     )
 
 
-def _start(place: Place, plan: Plan) -> Checkpoint | None:
+def _schedule(prepared: Prepared, assignment: Assignment) -> Schedule:
+    return build_schedule(prepared.params, budget_steps(prepared, assignment), prepared.steps_per_epoch)
+
+
+def _start(place: Place, plan: Plan, schedule: Schedule) -> Checkpoint | None:
     if place.start is None:
         return None
     checkpoint = read_checkpoint(place.start, plan.identity)
-    if checkpoint is not None and checkpoint.step > plan.steps:
-        logger.warning(
-            "checkpoint %s is at step %d, beyond this budget's %d; training starts from scratch",
-            place.start.name, checkpoint.step, plan.steps,
-        )  # fmt: skip
+    if checkpoint is None:
         return None
-    return checkpoint
+    if checkpoint.step > plan.steps:
+        problem = f"is at step {checkpoint.step}, beyond this budget's {plan.steps}"
+    elif checkpoint.rates != schedule.until(checkpoint.step):
+        problem = f"was trained at other learning rates ({checkpoint.rates})"
+    else:
+        return checkpoint
+    logger.warning("checkpoint %s %s; training starts from scratch", place.start.name, problem)
+    return None
 
 
 def _task_name(task: TaskSpec) -> str:

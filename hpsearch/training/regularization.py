@@ -1,7 +1,7 @@
 """Weight decay and L1. Biases and norm scales are not pulled unless `decay_biases` asks for it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +18,15 @@ _NORMS = (
 
 @dataclass(frozen=True)
 class Groups:
-    """A model's trainable parameters: `weights` decay, `others` (biases, norm scales) only where asked."""
+    """A model's trainable parameters: `weights` decay, `others` (biases, norm scales) only where asked.
+
+    `factors` multiply the learning rate, 1 for what they don't name.
+    """
 
     weights: list[nn.Parameter]
     others: list[nn.Parameter]
     decay_others: bool = False
+    factors: Mapping[nn.Parameter, float] = field(default_factory=dict)
 
     @property
     def decaying(self) -> list[nn.Parameter]:
@@ -34,7 +38,9 @@ class Groups:
         return self.weights + self.others
 
 
-def parameter_groups(model: nn.Module, *, decay_biases: bool = False) -> Groups:
+def parameter_groups(
+    model: nn.Module, *, decay_biases: bool = False, factors: Mapping[nn.Parameter, float] | None = None
+) -> Groups:
     """Weights are parameters of two or more dimensions that belong to no norm layer and are no bias."""
     norm_parameters = {
         id(parameter)
@@ -42,7 +48,7 @@ def parameter_groups(model: nn.Module, *, decay_biases: bool = False) -> Groups:
         if isinstance(module, _NORMS)
         for parameter in module.parameters(recurse=False)
     }
-    groups = Groups([], [], decay_biases)
+    groups = Groups([], [], decay_biases, factors or {})
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue

@@ -25,7 +25,7 @@ def resolved(spec: TaskSpec, tasks_dir: Path | None, data_dir: Path) -> Iterator
     if isinstance(spec, CommandTask):
         raise TaskNotAllowed(f"the command {spec.title} is run by a worker, not trained in its process")
     if not isinstance(spec, FileTask):
-        yield DatasetModel(spec.dataset, spec.model, spec.metric, data_dir)
+        yield DatasetModel(spec.dataset, spec.model, spec.metric, data_dir, spec.weights, spec.folder)
         return
     path = allowed_path(spec, tasks_dir)
     source = path.read_bytes()

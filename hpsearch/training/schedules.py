@@ -43,6 +43,19 @@ class Schedule:
                 return math.sqrt(start / max(start, step + 1))
         raise TrialError(unknown("schedule", self.name, SCHEDULES))
 
+    def until(self, step: int) -> str:
+        """The factors of the updates before `step`, described: equal texts, equal factors.
+
+        A run may be continued by any whose schedule agrees with its own up to where it stopped.
+        """
+        parts = [f"warmup {self.warmup}"] if self.warmup else []
+        if self.name == "step":
+            parts += [f"step {self.step_factor!r} at {self.step_at}"] if step > self.step_at else []
+        elif self.name != "constant" and step > self.warmup:
+            length = self.epoch if self.name == "inverse_sqrt" else self.total
+            parts.append(f"{self.name} {length}")
+        return ", ".join(parts) or "constant"
+
 
 def build_schedule(params: Params, total_steps: int, steps_per_epoch: int) -> Schedule:
     """The schedule over `schedule_epochs`, or the whole budget; fractions of epochs round to whole steps."""

@@ -38,14 +38,31 @@ def derive(study_seed: int, replicate: int, purpose: str) -> int:
 
 def seed_globals(seed: int) -> None:
     """Seed what user code may draw from: torch (all devices), NumPy's and Python's global generators."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    # Not torch.manual_seed: before CUDA's start it queues a call, with a formatted stack, at each use.
-    torch.default_generator.manual_seed(seed)
+    _seed_cpu(seed)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)
     if torch.backends.mps.is_available():
         torch.mps.manual_seed(seed)
+
+
+def _seed_cpu(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    # Not torch.manual_seed: before CUDA's start it queues a call, with a formatted stack, at each use.
+    torch.default_generator.manual_seed(seed)
+
+
+@contextmanager
+def cpu_chance(seed: int) -> Iterator[None]:
+    """The CPU's global generators seeded inside, and as they were afterwards."""
+    before = torch.get_rng_state(), np.random.get_state(legacy=False), random.getstate()
+    _seed_cpu(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before[0])
+        np.random.set_state(before[1])
+        random.setstate(before[2])
 
 
 @contextmanager

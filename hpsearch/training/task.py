@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from hpsearch.space import Params
 from hpsearch.training.losses import Loss, build_loss
+from hpsearch.training.pretrained import Pretrained
 from hpsearch.vocabulary import OWN_TASK_DEFAULTS
 
 Split = tuple[Tensor, Tensor] | Dataset[Any]
@@ -47,6 +48,12 @@ class Task:
     def model(self, params: Params) -> nn.Module:
         """A new model on the CPU. The global generators are seeded with the replicate's seed before."""
         raise NotImplementedError(f"{type(self).__name__} needs a method model(self, params)")
+
+    def pretrained(self, params: Params) -> Pretrained | None:
+        """Weights to begin from: `Pretrained("a name for errors", state_dict)`. They are copied over the drawn
+        ones, except a head for other classes.
+        """
+        return None
 
     def loss(self, params: Params) -> Loss:
         """The training loss; evaluation uses the one for `label_smoothing` 0."""

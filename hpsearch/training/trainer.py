@@ -22,12 +22,14 @@ from hpsearch.training.checkpoint import (
     weights_of,
     write_checkpoint,
 )
+from hpsearch.training.compilation import CompiledForward
 from hpsearch.training.divergence import DivergenceWatch
 from hpsearch.training.evaluation import Evaluation, zero_output_loss
 from hpsearch.training.gradients import Gradients
 from hpsearch.training.history import History
+from hpsearch.training.layer_groups import rate_factors
 from hpsearch.training.metrics import multilabel_accuracy
-from hpsearch.training.monitors import Measured, UpdateMonitor, unit_statistics
+from hpsearch.training.monitors import Measured, UpdateMonitor, forget_peak_memory, unit_statistics
 from hpsearch.training.optimizers import build_optimizer, scaled_rate
 from hpsearch.training.prepared import Prepared
 from hpsearch.training.regularization import add_l1, parameter_groups
@@ -37,7 +39,7 @@ from hpsearch.training.seeds import seed_globals
 from hpsearch.training.selection import Selection
 
 STRIDE = 10  # steps between measured steps, looks at the losses, and polls of `stop`
-UNIT_STRIDE = 200  # steps between looks at dead and saturated units, at least
+UNIT_STRIDE = 400  # steps between looks at dead and saturated units, at least: each costs about four
 FIT_LOSS = 0.01  # of the expected loss: when a regression counts as fitted (recipe.md step 2)
 
 End = Literal["completed", "diverged", "released"]
@@ -92,13 +94,18 @@ class Trainer:
 
     def _build_optimization(self) -> None:
         params = self.prepared.params
-        self._groups = parameter_groups(self.model, decay_biases=bool(params["decay_biases"]))
+        self._groups = parameter_groups(
+            self.model,
+            decay_biases=bool(params["decay_biases"]),
+            factors=rate_factors(self.model, params),
+        )
         self._base_rate = self._rate = scaled_rate(params, self.prepared.batch_size)
         self._optimizer = build_optimizer(self._groups, {**params, "learning_rate": self._rate})
         self._schedule = build_schedule(params, self.plan.steps, self.prepared.steps_per_epoch)
         self._monitor = UpdateMonitor(self._groups, params) if params["monitors"] else None
         precision, parts = str(params["precision"]), int(params["accumulate"])
-        self._gradients = Gradients(self.model, self.prepared.loss, precision, self.prepared.device, parts)
+        forward = CompiledForward(self.model) if params["compile"] else self.model
+        self._gradients = Gradients(forward, self.prepared.loss, precision, self.prepared.device, parts)
         self._patience = int(params["patience"])
         ema_decay = float(params["ema_decay"])
         self._averaged = Averaged(self.model, ema_decay) if ema_decay > 0 else None
@@ -107,6 +114,7 @@ class Trainer:
 
     def run(self) -> End:
         """Train to the end of the plan, a divergence, a fit or a stop; curves are reported on the way."""
+        forget_peak_memory(self.prepared.device)
         began = time.perf_counter()
         self.model.train()
         try:
@@ -194,7 +202,7 @@ class Trainer:
     def _set_rate(self, rate: float) -> None:
         self._rate = rate
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
 
     def _look(self) -> None:
         """Read the pending losses from the device, once for all, and look for divergence."""
@@ -235,10 +243,10 @@ class Trainer:
         return prepared.evaluate(self.evaluated_model, samples, indices)
 
     def _is_time_for_units(self) -> bool:
-        """At the end of an epoch once in UNIT_STRIDE steps: a forward pass costs about two steps."""
+        """At the end of an epoch once in UNIT_STRIDE steps, first after half as many."""
         epoch, rest = divmod(self.step, self.prepared.steps_per_epoch)
-        epochs = -(-UNIT_STRIDE // self.prepared.steps_per_epoch)
-        return rest == 0 and epoch % epochs == 0
+        first = -(-UNIT_STRIDE // 2 // self.prepared.steps_per_epoch)
+        return rest == 0 and epoch % (2 * first) == first
 
     def _fits(self, found: Evaluation) -> bool:
         """Every target met; a regression: a hundredth of the loss that zero outputs have."""
@@ -255,6 +263,7 @@ class Trainer:
     def _write_last(self) -> None:
         checkpoint = Checkpoint(
             identity=self.plan.identity,
+            rates=self._schedule.until(self.step),
             step=self.step,
             model=weights_of(self.model),
             optimizer=optimizer_state(self._optimizer),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from hpsearch import command, curves
 from hpsearch.command import CommandTask
+from hpsearch.commandscript import check_script
 from hpsearch.errors import TaskNotAllowed, TrialError
 from hpsearch.records import FailureReason, Outcome, Series
 from hpsearch.reporting import REPORTS, STOP
@@ -62,6 +63,7 @@ def run_command(
     assert isinstance(task, CommandTask)
     try:
         folder = allowed_folder(task, place)
+        check_script(task, folder)
         watch = Watch(assignment.objective, Readings(_compiled(task)))
         process = _start(task, assignment, place, folder)
     except TrialError as error:

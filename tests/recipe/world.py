@@ -1,7 +1,7 @@
 """A study played in memory: applies the recipe's decisions as the service does, trials answered by a law."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -153,6 +153,26 @@ def check_outcome(**changes: Any) -> Outcome:
         "baseline_losses": [2.6 + 0.01 * (i % 5) for i in range(20)],
     }
     return Outcome(state="completed", measurements={**measured, **changes})
+
+
+def curves(
+    *, train_loss: Sequence[float], val_loss: Sequence[float], train: Sequence[float], val: Sequence[float]
+) -> dict[str, Any]:
+    """One evaluation an epoch as measurements: losses and accuracies of equal length."""
+    return {
+        "curve_epochs": [float(i + 1) for i in range(len(val))],
+        "curve_train_loss": list(train_loss),
+        "curve_val_loss": list(val_loss),
+        "curve_train_accuracy": list(train),
+        "curve_val_accuracy": list(val),
+        "loss_end": train_loss[-1],
+        "train_loss_end": train_loss[-1],
+        "val_loss_end": val_loss[-1],
+        "train_objective_end": train[-1],
+        "objective_end": val[-1],
+        "objective_best": max(val),
+        "gap": train[-1] - val[-1],
+    }
 
 
 def quadratic(

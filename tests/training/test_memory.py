@@ -13,6 +13,8 @@ from tests.training.bench import Bench, digits
 class Limited(nn.Module):
     """A model for which memory runs out above so many samples in training."""
 
+    last = 0  # samples of the last training batch
+
     def __init__(self, model: nn.Module, limit: int) -> None:
         super().__init__()
         self.model = model
@@ -21,6 +23,7 @@ class Limited(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         if self.training and len(inputs) > self.limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB\nmore lines")
+        Limited.last = len(inputs) if self.training else Limited.last
         outputs: Tensor = self.model(inputs)
         return outputs
 
@@ -40,6 +43,27 @@ def test_out_of_memory_names_the_batch_that_fits(bench: Bench, monkeypatch: pyte
     assert "batch_size = 16, or accumulate = 4" in outcome.message
     assert bench.run(digits(epochs=1, accumulate=4))[0].state == "completed"
     assert bench.run(digits(epochs=1, batch_size=16))[0].state == "completed"
+
+
+class _Stuffed(torch.optim.Adam):
+    """An optimizer whose state is too much beside a batch of more than 8."""
+
+    room = 8
+
+    def step(self, *args: Any) -> None:  # type: ignore[override]
+        if self.room < Limited.last:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        super().step(*args)
+
+
+def test_the_batch_that_fits_leaves_room_for_the_optimizers_state(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit_to(monkeypatch, 64)
+    monkeypatch.setattr("torch.optim.Adam", _Stuffed)
+    outcome, _ = bench.run(digits(epochs=1, optimizer="adam"))
+    assert outcome.reason == FailureReason.OOM
+    assert "batch_size = 8, or accumulate = 8" in outcome.message
 
 
 def test_out_of_memory_says_when_nothing_fits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

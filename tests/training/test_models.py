@@ -66,6 +66,12 @@ def test_models_for_large_images_get_enlarged_ones(name: str) -> None:
         assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
+@pytest.mark.parametrize("name", ["resnet18", "regnet_x_400mf"])
+def test_models_that_take_small_images_get_them_as_they_are(name: str) -> None:
+    model = build_model(name, (3, 32, 32), 10, hyperparameters({}))
+    assert not any(isinstance(module, nn.Upsample) for module in model.modules())
+
+
 def test_unknown_model_names_the_nearest() -> None:
     with pytest.raises(TrialError, match="did you mean 'resnet18'"):
         build_model("resnet_18", (3, 32, 32), 10, hyperparameters({}))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 
 from hpsearch.training import Data, Task
 
@@ -79,6 +80,28 @@ class Slow(Well):
     def augment(self, x, generator):
         time.sleep(0.03)
         return x
+
+
+class _Read(Dataset):
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, i):
+        if i == 0:
+            print("reader", os.getpid(), flush=True)
+        time.sleep(0.001)
+        return self.x[i] + torch.randn(4), self.y[i]
+
+
+class Reads(Well):
+    """Reads a Dataset, in loader workers where the study wants them."""
+
+    def data(self, params, seed):
+        data = super().data(params, seed)
+        return Data(train=_Read(*data.train), validation=_Read(*data.validation))
 
 
 class Deaf(Well):

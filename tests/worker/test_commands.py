@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hpsearch.command import CommandTask
+from hpsearch.commandscript import with_script
 from hpsearch.records import FailureReason, Outcome, Program, Series
 from hpsearch.spec import Objective
 from hpsearch.wire import Assignment
@@ -66,6 +67,22 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
+
+
+def test_a_script_is_run_only_as_the_study_was_made_with_it(bench: Bench, tmp_path: Path) -> None:
+    task = with_script(bench.script("print('{\"val_loss\": 1}')"), bench.folder)
+    assert task.script == "script.py"
+    assert bench.run(task).state == "completed"
+    (bench.folder / "script.py").write_text("open('ran', 'w'); print('{\"val_loss\": 1}')")
+    outcome = bench.run(task)
+    assert outcome.reason is FailureReason.TASK_NOT_ALLOWED
+    assert str(task.sha256)[:12] in outcome.message
+    assert not (bench.folder / "ran").exists()
+    (bench.folder / "script.py").rename(tmp_path / "script.py")
+    assert "there is no script script.py" in bench.run(task).message
+    (bench.folder / "script.py").symlink_to(tmp_path / "script.py")
+    outcome = bench.run(task)
+    assert (outcome.reason, "leads out" in outcome.message) == (FailureReason.TASK_NOT_ALLOWED, True)
 
 
 def test_parameters_arrive_by_placeholder_flag_and_variable(bench: Bench, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from hpsearch.vocabulary import IMAGE_KNOBS, is_on, size_problem
 
 Step = Callable[[Tensor, Generator], Tensor]
 TOLERANCE = 1e-3  # of pixels in [0, 1] after preprocessing was undone in float32
-COLORS = ("color_jitter", "pca_color", "randaugment_n")  # whose arithmetic is made for [0, 1]
+COLORS = ("color_jitter", "hue_jitter", "pca_color", "randaugment_n")  # whose arithmetic is made for [0, 1]
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def _on_pixels(params: Params, pixels: Tensor) -> list[Step]:
         steps.append(PaddedCrop(int(params["crop_padding"])))
     if is_on(params, "randaugment_n"):
         steps.append(RandAugment(int(params["randaugment_n"]), int(params["randaugment_m"])))
-    if is_on(params, "color_jitter"):
-        steps.append(ColorJitter(float(params["color_jitter"])))
+    if is_on(params, "color_jitter") or is_on(params, "hue_jitter"):
+        steps.append(ColorJitter(float(params["color_jitter"]), float(params["hue_jitter"])))
     if is_on(params, "pca_color"):
         steps.append(PcaColor(float(params["pca_color"]), pixel_covariance(pixels)))
     return steps

@@ -7,7 +7,7 @@ from scipy import stats
 from torch import Generator, Tensor
 from torchvision.transforms import functional
 
-from hpsearch.training.augmentation.color_jitter import ColorJitter, jittered
+from hpsearch.training.augmentation.color_jitter import ColorJitter, jittered, turned
 from hpsearch.training.augmentation.pca_color import PcaColor, pixel_covariance
 
 
@@ -15,21 +15,43 @@ def generator(seed: int = 0) -> Generator:
     return Generator().manual_seed(seed)
 
 
-ADJUST = (functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation)
+ADJUST = (
+    functional.adjust_brightness,
+    functional.adjust_contrast,
+    functional.adjust_saturation,
+    functional.adjust_hue,
+)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_jitter_is_torchvisions_with_the_same_factors_and_order(channels: int) -> None:
     images = torch.rand(24, channels, 6, 5, generator=generator(1))
-    factors = torch.rand(24, 3, generator=generator(2)) * 2
-    orders = torch.rand(24, 3, generator=generator(3)).argsort(1)
-    assert len(orders.unique(dim=0)) == 6
+    factors = torch.rand(24, 4, generator=generator(2)) * torch.tensor([2.0, 2.0, 2.0, 1.0])
+    factors[:, 3] -= 0.5
+    orders = torch.rand(24, 4, generator=generator(3)).argsort(1)
+    assert len(orders.unique(dim=0)) > 12
     expected = []
     for image, factor, order in zip(images, factors, orders, strict=True):
         for kind in order.tolist():
             image = ADJUST[kind](image, float(factor[kind]))  # noqa: PLW2901
         expected.append(image)
-    torch.testing.assert_close(jittered(images, factors, orders), torch.stack(expected))
+    torch.testing.assert_close(jittered(images, factors, orders), torch.stack(expected), atol=2e-5, rtol=1e-4)
+
+
+def test_the_hue_turns_as_torchvisions_also_where_channels_are_equal() -> None:
+    levels = torch.tensor([0.0, 0.25, 0.5, 1.0])
+    images = torch.cartesian_prod(levels, levels, levels).T.reshape(1, 3, 8, 8).repeat(21, 1, 1, 1)
+    turns = torch.linspace(-0.5, 0.5, 21)
+    expected = [functional.adjust_hue(image, float(turn)) for image, turn in zip(images, turns, strict=True)]
+    torch.testing.assert_close(turned(images, turns), torch.stack(expected), atol=1e-5, rtol=0)
+
+
+def test_turns_are_uniform_and_hue_alone_leaves_the_rest() -> None:
+    red = torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1).repeat(5_000, 1, 1, 1)
+    changed = ColorJitter(0.0, 0.1)(red, generator())[:, :, 0, 0]
+    turns = (changed[:, 1] - changed[:, 2]) / 6  # between red and yellow, green is the hue in sixths
+    assert stats.kstest(turns.numpy(), stats.uniform(-0.1, 0.2).cdf).pvalue > 0.001
+    assert bool((changed[:, 0] == 1).all())
 
 
 def test_jitter_is_new_for_each_image_and_seeded() -> None:

@@ -1,0 +1,216 @@
+"""Step 6 with probes: which counterfactual to run next, and what all of them say.
+
+Pure: `examine` is asked again with each new result until it answers with a verdict. A run that learned all
+there is and generalizes is ok without a probe; a bug of step 1 needs none either. Everything else is proved:
+the verdict is the change that helps (recipe.md §3.0).
+"""
+
+from collections.abc import Iterable, Sequence
+
+from hpsearch.recipe.case import Case, Probe
+from hpsearch.recipe.effects import DECISIVE, Effect, effect
+from hpsearch.recipe.findings import (
+    bug,
+    evaluates_otherwise,
+    not_enough,
+    overfitting,
+    proven,
+    short_of_data,
+    unproven,
+    without_proof,
+)
+from hpsearch.recipe.suspicions import Suspicion, regularizers, still_falling, suspicions
+from hpsearch.records import Verdict
+from hpsearch.vocabulary import VerdictCode
+
+LEAST_EVALUATIONS = 3
+WHOLE_EPOCHS = 8  # a run so long is held against its probes at whole epochs
+SMALL_GAP, GAP, WIDE_GAP, VAL_RISE = 0.04, 0.10, 0.20, 1.10
+DATA_SLOPE = 0.03  # of the validation figure that half of the training data cost
+NEARLY = 0.6  # of the best gain: a more specific cause that gets so far is the cause
+BLOCKING = (VerdictCode.VANISHING, VerdictCode.DEAD)  # no size helps behind them, only a way around
+STRONG_GAIN = 0.015  # that proves what step 1's numbers already say
+FASTER = 10**0.5  # neighbours of a proven learning rate
+
+
+def examine(case: Case) -> tuple[Probe, ...] | Verdict:
+    """The probes to run next, or the verdict."""
+    found = (
+        bug(case)
+        or evaluates_otherwise(case)
+        or not_enough(case, LEAST_EVALUATIONS if not case.allowance else 1)
+    )
+    if found is not None:
+        return found
+    if not case.allowance:
+        return unproven(case)
+    suspects = list(suspicions(case))
+    if case.fitted or overfits(case):
+        # What is learned by heart needs no other rate or size; a sick start can still have cost it dearly.
+        suspects = [suspicion for suspicion in suspects if suspicion.strong]
+    wanted = _next(case, suspects)
+    return wanted or _conclude(case, suspects)
+
+
+def overfits(case: Case) -> bool:
+    """Validation lags far behind training. Its loss alone is no evidence: it rises in healthy runs too."""
+    gap, rise = gap_of(case), case.feature("val_loss_rise")
+    return (gap > GAP + case.noise and rise > VAL_RISE) or gap > WIDE_GAP + case.noise
+
+
+def gap_of(case: Case) -> float:
+    """Training minus validation: points of a share, else of the loss explained."""
+    if case.accuracy:
+        return case.end.train_metric - case.end.val_metric
+    return case.end.train_skill - case.end.val_skill
+
+
+# --- which probe next ------------------------------------------------------------------------------
+
+
+def _next(case: Case, suspects: Sequence[Suspicion]) -> tuple[Probe, ...]:
+    """The tries of the first suspicion that has some open and can be paid; nothing once one is decisive."""
+    for suspicion in suspects:
+        probes = probes_of(case, suspicion)
+        if suspicion.refines and (best := _best(case, suspicion)) is not None and best.decisive:
+            probes += _neighbours(case, best)
+        open_ = _affordable(case, [probe for probe in probes if probe.key not in case.results])
+        if open_:
+            return open_
+        best = _best(case, suspicion)
+        if best is not None and best.decisive:
+            return ()
+    return ()
+
+
+def probes_of(case: Case, suspicion: Suspicion) -> list[Probe]:
+    length = suspicion.share * case.epochs
+    if case.epochs >= WHOLE_EPOCHS:
+        length = max(1.0, float(round(length)))
+    if suspicion.continues:
+        return [Probe(changes, case.epochs + length, continues=True) for changes in suspicion.tries]
+    # A schedule stretches over the run it was made for, not over a shorter probe.
+    kept = {} if case.values["schedule"] == "constant" else {"schedule_epochs": _schedule_epochs(case)}
+    return [Probe({**kept, **changes}, length) for changes in suspicion.tries]
+
+
+def _schedule_epochs(case: Case) -> float:
+    return case.number("schedule_epochs") or case.epochs
+
+
+def _neighbours(case: Case, best: Effect) -> list[Probe]:
+    rate = float(best.probe.changes["learning_rate"])
+    return [
+        Probe({**best.probe.changes, "learning_rate": rate * factor}, best.probe.epochs)
+        for factor in (FASTER, 1 / FASTER)
+    ]
+
+
+def _affordable(case: Case, probes: Iterable[Probe]) -> tuple[Probe, ...]:
+    left = case.allowance - case.spent
+    chosen: list[Probe] = []
+    for probe in probes:
+        cost = case.cost(probe)
+        if cost <= left + 1e-9:
+            chosen.append(probe)
+            left -= cost
+    return tuple(chosen)
+
+
+# --- what they say ---------------------------------------------------------------------------------
+
+
+def effects_of(case: Case, suspicion: Suspicion) -> list[Effect]:
+    """Of the tries that have ended, and of their neighbours."""
+    found = [(probe, case.results.get(probe.key)) for probe in probes_of(case, suspicion)]
+    effects = [effect(case, probe, result) for probe, result in found if result is not None and result.usable]
+    if suspicion.refines and effects:
+        best = max(effects, key=lambda e: e.gain)
+        nearby = [(probe, case.results.get(probe.key)) for probe in _neighbours(case, best)]
+        effects += [effect(case, probe, result) for probe, result in nearby if result is not None]
+    return effects
+
+
+def _best(case: Case, suspicion: Suspicion) -> Effect | None:
+    return max(effects_of(case, suspicion), key=lambda e: e.gain, default=None)
+
+
+def _conclude(case: Case, suspects: Sequence[Suspicion]) -> tuple[Probe, ...] | Verdict:
+    """The most specific suspicion whose change does nearly as much as the best change of all."""
+    tried = [(suspicion, best) for suspicion in suspects if (best := _best(case, suspicion)) is not None]
+    longer = next((e for s, e in tried if s.code is VerdictCode.TRAIN_LONGER), None)
+    helping = [(s, e) for s, e in tried if helps(case, s, e, longer)]
+    if helping:
+        suspicion, best = _cause(case, suspects, helping)
+        others = tuple(dict.fromkeys(s.code for s, _ in helping if s.code is not suspicion.code))
+        return proven(case, suspicion, best, others)
+    if overfits(case):
+        return _overfit(case)
+    lags = gap_of(case) > GAP + 2 * case.noise
+    if case.fitted and not lags and gap_of(case) > SMALL_GAP + 2 * case.noise:
+        return _short_of_data(case)
+    return without_proof(case, suspects, tried, lags, LEAST_EVALUATIONS)
+
+
+def _short_of_data(case: Case) -> tuple[Probe, ...] | Verdict:
+    """A small gap is overfitting where data are short: then half of them do clearly worse."""
+    probe = Probe({"train_fraction": case.number("train_fraction") / 2}, case.epochs)
+    result = case.results.get(probe.key)
+    if result is None and (open_ := _affordable(case, [probe])):
+        return open_
+    if result is not None and result.usable:
+        halved = effect(case, probe, result)
+        lost = halved.lost
+        if lost > max(DATA_SLOPE, 2 * case.noise):
+            return short_of_data(case, halved)
+    return without_proof(case, (), (), False, LEAST_EVALUATIONS)
+
+
+def _cause(
+    case: Case, suspects: Sequence[Suspicion], helping: Sequence[tuple[Suspicion, Effect]]
+) -> tuple[Suspicion, Effect]:
+    """Of the changes that help. Partners beside a model also do what a sick model can't, so more capacity is
+    the cause only where the run has come to rest and nothing in its start is wrong.
+    """
+    size = [(s, e) for s, e in helping if s.code is VerdictCode.UNDERFIT]
+    sick = next((s for s in suspects if s.strong), None)
+    if len(size) == len(helping):
+        blocked = sick is not None and (not case.learned or sick.code in BLOCKING)
+        return (sick, size[0][1]) if sick is not None and blocked else size[0]
+    if still_falling(case) or sick is not None:
+        helping = [pair for pair in helping if pair not in size]
+    most = max(strength(e) for _, e in helping)
+    return next(pair for pair in helping if strength(pair[1]) >= min(NEARLY * most, most))
+
+
+def strength(found: Effect) -> float:
+    return max(found.gain, 0.5 * found.early_gain)
+
+
+def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None) -> bool:
+    """Whether the probe proves the suspicion: better than the run ever got, or far ahead of it so early."""
+    at_end = found.helps_validation and (found.helps_training or case.fitted)
+    enough = STRONG_GAIN if suspicion.strong else DECISIVE
+    ahead = found.helps_early() and found.early_gain >= enough and found.gain > -0.03
+    match suspicion.code:
+        case VerdictCode.LR_TOO_LOW:
+            # Faster is not better: it must reach in an eighth of the time what the run has reached in all.
+            return at_end or (ahead and not case.learned)
+        case VerdictCode.PLATEAU_DECAY:
+            # More steps at the same rate must not do as well.
+            return at_end and (longer is None or found.beats(longer))
+        case VerdictCode.TRAIN_LONGER:
+            return at_end and found.helps_clearly
+        case VerdictCode.OVER_REGULARIZED:
+            return at_end
+        case _:
+            return at_end or ahead
+
+
+def _overfit(case: Case) -> tuple[Probe, ...] | Verdict:
+    probes = [Probe(changes, max(1.0, round(case.epochs / 2))) for changes in regularizers(case)]
+    open_ = _affordable(case, [probe for probe in probes if probe.key not in case.results])
+    if open_:
+        return open_
+    ended = [(probe, case.results[probe.key]) for probe in probes if probe.key in case.results]
+    return overfitting(case, [effect(case, probe, result) for probe, result in ended if result.usable])

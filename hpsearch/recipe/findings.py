@@ -1,0 +1,262 @@
+"""Verdicts of an examination in words: what is wrong, the numbers, the probe that proved it, the remedy."""
+
+import math
+from collections.abc import Sequence
+
+from hpsearch.recipe import initial_loss
+from hpsearch.recipe.case import Case, Level
+from hpsearch.recipe.diagnosis import Symptoms, passive
+from hpsearch.recipe.effects import Effect
+from hpsearch.recipe.remedies import TEXTS
+from hpsearch.recipe.suspicions import Suspicion
+from hpsearch.records import Evidence, Remedy, Verdict
+from hpsearch.vocabulary import VerdictCode
+
+BUGS = frozenset({VerdictCode.LOSS_BUG, VerdictCode.VAL_MISMATCH, VerdictCode.LABELS, VerdictCode.NOISY_EVAL})
+MODE_FACTOR, MODE_SHARE, MODE_NOISE, SMALL_BATCH = 2.0, 0.03, 0.5, 8
+NEAR_MAJORITY, FAR_ABOVE = 0.05, 0.25  # validation at chance, training far above it (recipe.md, rule 8)
+PROVEN, UNSURE, PASSIVE, CLEAR = 0.9, 0.7, 0.5, 0.95  # confidences
+
+
+def bug(case: Case) -> Verdict | None:
+    """What the measurements of step 1 prove by themselves."""
+    found = [v for v in initial_loss.failures(case.check) if v.code in BUGS]
+    if not found:
+        return None
+    others = tuple(dict.fromkeys(v.code for v in found[1:] if v.code is not found[0].code))
+    return found[0].model_copy(update={"evidence": evidence(case), "alternatives": others})
+
+
+def evaluates_otherwise(case: Case) -> Verdict | None:
+    """The same training data cost far more in evaluation than the minibatches did: layers that change with
+    the mode are out of step. Averaged weights lag on purpose, and too few steps say nothing.
+    """
+    minibatch, evaluated = case.feature("loss_end"), case.feature("train_loss_end")
+    chance = case.facts.chance_loss
+    shuffled = bool(case.values["shuffle"]) and case.number("ema_decay") == 0
+    if not shuffled or not evaluated > MODE_FACTOR * minibatch + MODE_SHARE * chance:
+        return None
+    if case.feature("noise") > MODE_NOISE or case.number("batch_size") < SMALL_BATCH:
+        return None
+    text = f"minibatches cost {minibatch:.3g} at the end, the same data in evaluation mode {evaluated:.3g}"
+    remedy = Remedy(text="look at layers that change with model.eval(): batch norm's momentum, dropout")
+    return Verdict(
+        code=VerdictCode.NOISY_EVAL,
+        text=text,
+        confidence=0.8,
+        evidence=evidence(case),
+        remedy=remedy,
+        alternatives=(VerdictCode.VAL_MISMATCH,),
+    )
+
+
+def not_enough(case: Case, least: int) -> Verdict | None:
+    """A run that ended before it can be judged."""
+    if case.run.diverged:
+        return None
+    evaluations = case.feature("evaluations")
+    if case.run.usable and evaluations >= least:
+        return None
+    seen = 0 if math.isnan(evaluations) else int(evaluations)
+    text = (
+        f"{seen} evaluations of the validation data, and a judgement needs {least}: train for more epochs"
+        if case.run.usable
+        else f"the run ended as {case.run.state}: there is nothing to judge"
+    )
+    return Verdict(code=VerdictCode.NOT_ENOUGH_EVIDENCE, text=text, confidence=1.0, evidence=evidence(case))
+
+
+def healthy(case: Case) -> Verdict:
+    text = f"healthy: {_level(case)}"
+    return Verdict(code=VerdictCode.OK, text=text, confidence=CLEAR, evidence=evidence(case))
+
+
+def without_proof(
+    case: Case,
+    suspects: Sequence[Suspicion],
+    tried: Sequence[tuple[Suspicion, Effect]],
+    lags: bool,
+    least: int,
+) -> Verdict:
+    """No change that was tried helps."""
+    if case.fitted and not lags:
+        return healthy(case)
+    if case.feature("evaluations") < least and not case.run.diverged:
+        found = not_enough(case, least)
+        assert found is not None
+        return found
+    names = ", ".join(dict.fromkeys(_change(effect) for _, effect in tried)) or "nothing"
+    if case.run.diverged or not case.learned:
+        first = next((s for s in suspects if s.strong), None)
+        code = (
+            first.code if first else (VerdictCode.LR_TOO_HIGH if case.run.diverged else VerdictCode.UNDERFIT)
+        )
+        why = first.why if first else ("the run diverged" if case.run.diverged else "nothing was learned")
+        return _unsure(case, code, f"{why}; tried without gain: {names}")
+    if lags:
+        return _unsure(case, VerdictCode.OVERFIT, f"validation lags behind training: {_level(case)}")
+    text = f"at the floor of this model and data: {_level(case)}; tried without gain: {names}"
+    return Verdict(code=VerdictCode.OK, text=text, confidence=0.8, evidence=evidence(case))
+
+
+def _unsure(case: Case, code: VerdictCode, text: str) -> Verdict:
+    remedy = Remedy(text=TEXTS[code])
+    return Verdict(code=code, text=text, confidence=PASSIVE, evidence=evidence(case), remedy=remedy)
+
+
+def unproven(case: Case) -> Verdict:
+    """The passive judgement: step 1's failures, then the rules on one curve. Less sure than a probe."""
+    failed = [v for v in initial_loss.failures(case.check) if v.confidence > PASSIVE]
+    found = failed[0] if failed else passive(Symptoms.of_case(case))
+    return found.model_copy(update={"evidence": evidence(case), "confidence": min(found.confidence, UNSURE)})
+
+
+def proven(case: Case, suspicion: Suspicion, best: Effect, others: tuple[VerdictCode, ...]) -> Verdict:
+    probe = probe_of(case, best)
+    text = f"{suspicion.why}; with {_change(best)} {_before_after(case, best)}"
+    return Verdict(
+        code=suspicion.code,
+        text=text,
+        confidence=PROVEN if best.decisive else 0.75,
+        evidence=evidence(case),
+        remedy=Remedy(
+            text=TEXTS[suspicion.code],
+            changes={name: [value] for name, value in remedial(best).items()},
+        ),
+        probe=probe,
+        alternatives=others,
+    )
+
+
+def overfitting(case: Case, effects: Sequence[Effect]) -> Verdict:
+    """Validation lags; the regularizer that helped most, where one did, is the remedy. Validation that is no
+    better than naming the commonest class speaks for the labels instead.
+    """
+    majority, end = case.chance.val_metric, case.end
+    if (
+        case.accuracy
+        and end.val_metric <= majority + NEAR_MAJORITY
+        and end.train_metric > majority + FAR_ABOVE
+    ):
+        text = f"training is learned and validation is at chance: {_level(case)}"
+        return _unsure(case, VerdictCode.LABELS, text).model_copy(
+            update={"alternatives": (VerdictCode.OVERFIT,)}
+        )
+    best = max(effects, key=lambda e: e.after.val_skill, default=None)
+    helps = best is not None and best.helps_validation
+    rise = case.feature("val_loss_rise")
+    text = f"validation lags behind training: {_level(case)}; validation loss ended at {rise:.2g} times its lowest"
+    changes = {} if best is None else {name: [value] for name, value in remedial(best).items()}
+    return Verdict(
+        code=VerdictCode.OVERFIT,
+        text=f"{text}; with {_change(best)} {_before_after(case, best)}" if helps and best else text,
+        confidence=PROVEN if helps else 0.8,
+        evidence=evidence(case),
+        remedy=Remedy(text=TEXTS[VerdictCode.OVERFIT], changes=changes),
+        probe=probe_of(case, best) if best is not None else None,
+        alternatives=(VerdictCode.LABELS,),
+    )
+
+
+def short_of_data(case: Case, halved: Effect) -> Verdict:
+    text = (
+        f"the training data are learned by heart, validation lags ({_level(case)}), and half of the data cost "
+        f"{halved.lost:.2g} more: more data would help"
+    )
+    return Verdict(
+        code=VerdictCode.OVERFIT,
+        text=text,
+        confidence=0.75,
+        evidence=evidence(case),
+        remedy=Remedy(text=TEXTS[VerdictCode.OVERFIT]),
+        probe=probe_of(case, halved),
+    )
+
+
+# --- parts -----------------------------------------------------------------------------------------
+
+
+def remedial(best: Effect) -> dict[str, float | int | str | bool]:
+    """The changes of a probe that a next run takes over: not those that only kept its schedule's length."""
+    own = dict(best.probe.changes)
+    if "schedule" not in own:
+        own.pop("schedule_epochs", None)
+    if best.probe.continues and not own:
+        own["epochs"] = round(2 * best.probe.epochs / 1.25)
+    return own
+
+
+def probe_of(case: Case, best: Effect) -> dict[str, object]:
+    """The counterfactual pair: what was changed, and the validation figure without and with it."""
+    name = next(iter(remedial(best)), "epochs")
+    figure = f"val_{case.metric}" if case.accuracy else "val_skill"
+
+    def pick(level: Level) -> float:
+        return level.val_metric if case.accuracy else level.val_skill
+
+    return {
+        "knob": name,
+        "changes": remedial(best),
+        "epochs": best.probe.epochs,
+        "continues": best.probe.continues,
+        "metric": figure,
+        "before": pick(best.before),
+        "after": pick(best.after),
+        "end": pick(best.end),
+        "train_before": best.before.train_skill,
+        "train_after": best.after.train_skill,
+    }
+
+
+def _change(found: Effect) -> str:
+    changes = remedial(found)
+    if found.probe.continues and "schedule" not in changes:
+        return f"{found.probe.epochs:g} epochs"
+    return ", ".join(f"{name} {_short(value)}" for name, value in changes.items())
+
+
+def _short(value: float | int | str | bool) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value).lower()
+
+
+def _before_after(case: Case, found: Effect) -> str:
+    if case.accuracy:
+        pair = f"val_{case.metric} goes from {found.before.val_metric:.3g} to {found.after.val_metric:.3g}"
+    else:
+        pair = f"the share of the loss explained on validation goes from {found.before.val_skill:.2g} to {found.after.val_skill:.2g}"
+    return f"{pair} by epoch {found.probe.epochs:g}"
+
+
+def _level(case: Case) -> str:
+    if case.accuracy:
+        return f"train_{case.metric} {case.end.train_metric:.3g}, val_{case.metric} {case.end.val_metric:.3g}"
+    return f"share of the loss explained: training {case.end.train_skill:.2g}, validation {case.end.val_skill:.2g}"
+
+
+def evidence(case: Case) -> tuple[Evidence, ...]:
+    """The measurements of step 1 and of the curve, each with the threshold it was held against."""
+    found = list(initial_loss.evidence(case.check))
+    run = case.run.seen
+    for name, text, limit in CURVE_EVIDENCE:
+        value = run.measurement(name)
+        if not math.isnan(value):
+            found.append(Evidence(name=text, value=value, threshold=limit))
+    return tuple(found)
+
+
+CURVE_EVIDENCE = (
+    ("train_loss_end", "training loss at the end", ""),
+    ("val_loss_end", "validation loss at the end", ""),
+    ("train_objective_end", "training objective at the end", ""),
+    ("objective_best", "best validation objective", ""),
+    ("gap", "gap training - validation", "<= 0.1 for shares"),
+    ("val_loss_rise", "validation loss: last / lowest", "<= 1.1"),
+    ("best_position", "position of the best epoch", ""),
+    ("train_slope", "late slope of log training loss per epoch", ">= -0.005 has settled"),
+    ("train_trend_p", "p that training loss still falls (Mann-Kendall)", ""),
+    ("flat_fraction", "share of steps before the loss moved", "<= 0.1"),
+    ("loss_spike", "highest smoothed loss / first", "<= 1.5"),
+    ("noise", "minibatch noise", ""),
+    ("update_ratio_median", "update / weight magnitude", "1e-4 to 1e-1 is usual"),
+    ("diverged_at", "step at which the loss left", ""),
+)

@@ -1,0 +1,313 @@
+"""What may be wrong with a run, the most specific first, and the change that would prove it.
+
+A suspicion is raised by passive evidence and proved by a probe: recipe.md §3 step 6. The order matters where
+several changes help: a wrong scale of the inputs is also softened by a lower rate, and not the other way round.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from hpsearch.curves import LATE_SHARE
+from hpsearch.recipe import initial_loss
+from hpsearch.recipe.case import Case
+from hpsearch.recipe.history import NO_REGULARIZATION
+from hpsearch.space import Params
+from hpsearch.vocabulary import VerdictCode
+
+QUARTER = 0.25  # of the run's length that most probes train for
+HEAVY_DECAY, HEAVY_DROPOUT, HEAVY_SMOOTHING = 1e-3, 0.3, 0.2
+SCALE_LOW, SCALE_HIGH = 0.15, 4.0  # of weights times sqrt(fan-in): torch 0.58, kaiming 1 to 1.4
+SPIKE, ROUGH = 1.5, 0.3
+USUAL_UPDATE = 3e-3  # of the weights a step, at the best rates measured (recipe.md, step 3)
+FLAT_FRACTION, FLAT_STEPS = 0.10, 20
+TREND_P, LATE_DROP, FEW = 0.1, 0.05, 6
+LATE_BEST = 0.75  # position of the best epoch from which longer training may pay
+FAR_TARGETS = 4.0
+SHORT = 5  # epochs, below which more of them are the first thing to try
+HIGH_MOMENTUM = 0.95
+LONG_WARMUP = 0.3  # of the run
+ORDERED = 0.3
+FADING = 1e-2  # gradient or signal that arrives, below which vanishing is suspected
+STANDARD_INIT: Params = {"initialization": "kaiming", "output_scale": 1.0}
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """`tries`: changes, each enough to prove it, the likeliest first. `share`: of the run's length that one
+    try trains for, or, where it `continues` the run, goes on for.
+    """
+
+    code: VerdictCode
+    why: str
+    tries: tuple[Params, ...]
+    share: float = QUARTER
+    continues: bool = False
+    strong: bool = False  # by numbers that no healthy run has
+
+    @property
+    def refines(self) -> bool:
+        """Whether neighbours of the change that helped are worth a look."""
+        return all(list(change) == ["learning_rate"] for change in self.tries)
+
+
+Raise = Callable[[Case], Suspicion | None]
+
+
+def suspicions(case: Case) -> Iterator[Suspicion]:
+    """Everything that this run's numbers speak for, in the order in which causes explain each other."""
+    for raise_ in (*SPECIFIC, *general(case)):
+        found = raise_(case)
+        if found is not None:
+            yield found
+
+
+def general(case: Case) -> tuple[Raise, ...]:
+    """Rates, length and size, in the order in which this run's curve makes them likely."""
+    rates: tuple[Raise, ...]
+    if case.run.diverged or not case.learned:
+        rates = (_rate_too_high, _rate_too_low) if steps_are_large(case) else (_rate_too_low, _rate_too_high)
+        return (*rates, _too_small)
+    if case.epochs < SHORT:
+        return (_train_longer, _rate_too_low, _rate_too_high, _too_small)
+    if still_falling(case) or case.number("warmup_epochs") > LONG_WARMUP * case.epochs:
+        rough = jumps(case) or case.number("momentum") > HIGH_MOMENTUM
+        rates = (_rate_too_high, _rate_too_low) if rough else (_rate_too_low,)
+        return (*rates, _train_longer, _too_small, _plateau)
+    return (_rate_too_high, _too_small, _train_longer, _plateau)
+
+
+def steps_are_large(case: Case) -> bool:
+    """Which direction of the learning rate to look at first: down where the loss jumped or updates are large."""
+    return (
+        case.run.diverged
+        or case.collapsed
+        or jumps(case)
+        or case.feature("update_ratio_median") > USUAL_UPDATE
+    )
+
+
+def jumps(case: Case) -> bool:
+    return case.feature("loss_spike") > SPIKE or case.feature("noise") > ROUGH
+
+
+def _input_scale(case: Case) -> Suspicion | None:
+    verdict = initial_loss.badly_scaled(case.check)
+    if verdict is None or case.values["preprocessing"] == "standardized":
+        return None
+    return Suspicion(VerdictCode.INPUT_SCALE, verdict.text, ({"preprocessing": "standardized"},), strong=True)
+
+
+def _target_scale(case: Case) -> Suspicion | None:
+    """A regression whose targets lie far from zero beside their spread: zero outputs cost many times a
+    constant's loss, and most of the training goes into finding that constant.
+    """
+    expected, constant = case.facts.expected_loss, case.facts.constant_loss
+    if math.isfinite(case.facts.label_entropy) or not constant > 0 or not expected > FAR_TARGETS * constant:
+        return None
+    why = f"zero outputs cost {expected:.3g}, the targets' mean only {constant:.3g}: the targets are far from zero"
+    return Suspicion(VerdictCode.INPUT_SCALE, why, ({"output_bias": "prior"},), strong=True)
+
+
+def _initialization(case: Case) -> Suspicion | None:
+    """Dead units, fading signals, or weights that no usual initialization draws."""
+    check = case.check
+    low, high = check.measurement("weight_scale_min"), check.measurement("weight_scale_max")
+    ratio = initial_loss.ratio(check)
+    gradient, signal = check.measurement("gradient_ratio"), check.measurement("signal_ratio")
+    zero, dead = check.measurement("zero_weight_fraction", 0.0), check.measurement("dead_fraction")
+    code, strong = VerdictCode.BAD_INIT, True
+    if zero > 0:
+        why = f"{zero:.0%} of the weight tensors start at zero"
+    elif dead > initial_loss.DEAD_SHARE:
+        code, why = VerdictCode.DEAD, f"{dead:.0%} of a layer's units are silent at the start"
+    elif gradient < FADING or signal < FADING:
+        code = VerdictCode.VANISHING
+        why = f"first / last layer's gradient {gradient:.1e}, last hidden signal / input {signal:.1e}"
+    elif ratio > initial_loss.RATIO_FAIL:
+        why = f"the initial loss is {ratio:.2g} times what is expected"
+    elif high > SCALE_HIGH or low < SCALE_LOW:
+        why = f"weights times sqrt(fan-in) are between {low:.2g} and {high:.2g}; 0.6 to 1.4 is usual"
+    elif ratio > initial_loss.RATIO_PASS:
+        why, strong = f"the initial loss is {ratio:.2g} times what is expected", False
+    elif _late_start(case):
+        why, strong = f"the loss stood still for the first {case.feature('flat_steps'):.0f} steps", False
+    else:
+        return None
+    return Suspicion(code, why, (STANDARD_INIT,), share=QUARTER if not case.learned else 0.4, strong=strong)
+
+
+def _late_start(case: Case) -> bool:
+    """The loss stood still and then fell fast: not a low rate, which is slow all the time."""
+    flat, steps = case.feature("flat_fraction"), case.feature("flat_steps")
+    stood = flat > FLAT_FRACTION and steps > FLAT_STEPS and case.number("warmup_epochs") == 0
+    return stood and case.learned and not still_falling(case)
+
+
+def _over_regularized(case: Case) -> Suspicion | None:
+    """A penalty, dropout or smoothing that is heavy, while the training data are not fit."""
+    if case.fitted:
+        return None
+    named = {
+        "weight_decay": HEAVY_DECAY, "l1": HEAVY_DECAY, "dropout": HEAVY_DROPOUT, "dropconnect": HEAVY_DROPOUT,
+        "label_smoothing": HEAVY_SMOOTHING,
+    }  # fmt: skip
+    heavy = [name for name, limit in named.items() if case.number(name) > limit]
+    built_in = case.check.measurement("model_dropout", 0.0)
+    if built_in > HEAVY_DROPOUT:
+        heavy.append(f"the model's own dropout {built_in:g}")
+    if not heavy:
+        return None
+    changes = {**NO_REGULARIZATION, "model_dropout": False}
+    off = {name: value for name, value in changes.items() if case.values.get(name) != value}
+    return Suspicion(VerdictCode.OVER_REGULARIZED, f"heavy {', '.join(heavy)}", (off,))
+
+
+def _decay_too_early(case: Case) -> Suspicion | None:
+    """A schedule that has cut the rate while the training data were not fit."""
+    schedule = case.values["schedule"]
+    if case.fitted or schedule == "constant":
+        return None
+    cut = _cut_epoch(case)
+    if cut >= 0.5 * case.epochs:
+        return None
+    return Suspicion(
+        VerdictCode.DECAY_TOO_EARLY,
+        f"the learning rate was cut at epoch {cut:.3g} of {case.epochs:g}",
+        ({"schedule": "constant"},),
+    )
+
+
+def _cut_epoch(case: Case) -> float:
+    """When the schedule has fallen to a third: at the cut of `step`, at 2/3 of a cosine or line."""
+    length = case.number("schedule_epochs") or case.epochs
+    match case.values["schedule"]:
+        case "step":
+            return case.number("step_epochs") or length / 2
+        case "inverse_sqrt":
+            return 9 * max(case.number("warmup_epochs"), 1.0)
+        case _:
+            return length * 2 / 3
+
+
+def _rate_too_high(case: Case) -> Suspicion | None:
+    spike, rate, momentum = case.feature("loss_spike"), case.number("learning_rate"), case.number("momentum")
+    high = VerdictCode.LR_TOO_HIGH
+    if momentum > HIGH_MOMENTUM:
+        why = f"momentum {momentum:g} multiplies the rate by {1 / (1 - momentum):.3g}"
+        tries: tuple[Params, ...] = ({"momentum": 0.9}, {"learning_rate": rate * 0.1})
+        return Suspicion(high, why, tries, share=0.4, strong=True)
+    if case.run.diverged:
+        return _rates(high, "the run diverged", rate, (0.1, 0.01), share=0.2, strong=True)
+    if case.collapsed:
+        why = "the loss had fallen and rose again for good"
+        return _rates(high, why, rate, (0.1, 0.01), share=0.2, strong=True)
+    if not case.learned:
+        why = f"the loss stays at chance, its highest {spike:.2g} times its start"
+        return _rates(high, why, rate, (0.1, 0.01), share=0.15)
+    if spike > SPIKE and case.fitted:
+        why = f"the loss reached {spike:.2g} times its start before it fell"
+        return _rates(high, why, rate, (0.1, 10**-0.5), share=0.4, strong=True)
+    why = f"the loss came to rest unfitted (noise {case.feature('noise'):.2f}, highest {spike:.2g} times its start)"
+    return _rates(high, why, rate, (0.1,), share=0.2)
+
+
+def _rate_too_low(case: Case) -> Suspicion | None:
+    rate, warmup = case.number("learning_rate"), case.number("warmup_epochs")
+    if warmup > LONG_WARMUP * case.epochs:
+        why = f"warmup takes {warmup:g} epochs of a run of {case.epochs:g}"
+        return Suspicion(VerdictCode.LR_TOO_LOW, why, ({"warmup_epochs": 0.0},), share=0.3)
+    if not case.learned:
+        return _rates(VerdictCode.LR_TOO_LOW, "the loss never left chance", rate, (10, 100, 1000), share=0.12)
+    return _rates(VerdictCode.LR_TOO_LOW, "the training loss still falls slowly", rate, (10, 100), share=0.12)
+
+
+def _rates(
+    code: VerdictCode,
+    why: str,
+    rate: float,
+    factors: tuple[float, ...],
+    share: float,
+    *,
+    strong: bool = False,
+) -> Suspicion:
+    tries: tuple[Params, ...] = tuple({"learning_rate": rate * factor} for factor in factors)
+    return Suspicion(code, why, tries, share=share, strong=strong)
+
+
+def still_falling(case: Case) -> bool:
+    """The training loss has a falling trend at the end (Mann-Kendall), and made there a noticeable part of
+    all that it has made since chance.
+    """
+    losses = case.run.seen.measurement_list("curve_train_loss")
+    if len(losses) < 2 or not (_descends(losses) or case.feature("train_trend_p") < TREND_P):
+        return False
+    at = losses[math.floor((1 - LATE_SHARE) * (len(losses) - 1))]
+    made = max(case.facts.chance_loss, losses[0]) - losses[-1]
+    return at - losses[-1] > LATE_DROP * made > 0
+
+
+def _descends(losses: Sequence[float]) -> bool:
+    """Too few for a test of trend: each lower than the one before."""
+    return len(losses) < FEW and all(after < before for before, after in itertools.pairwise(losses))
+
+
+def _plateau(case: Case) -> Suspicion | None:
+    if case.values["schedule"] != "constant":
+        return None
+    changes: Params = {
+        "schedule": "step", "schedule_epochs": 0.0, "step_epochs": case.epochs, "step_factor": 0.1,
+    }  # fmt: skip
+    why = "the training loss has not settled"
+    return Suspicion(VerdictCode.PLATEAU_DECAY, why, (changes,), share=0.2, continues=True)
+
+
+def _train_longer(case: Case) -> Suspicion | None:
+    if case.values["schedule"] != "constant":
+        return None
+    share = 0.6 if case.epochs < SHORT else 0.4 if still_falling(case) else 0.2
+    return Suspicion(
+        VerdictCode.TRAIN_LONGER, "the training data are not fit yet", ({},), share=share, continues=True
+    )
+
+
+def _too_small(case: Case) -> Suspicion | None:
+    if not case.sizing:
+        return None
+    return Suspicion(VerdictCode.UNDERFIT, "the training data are not fit", (case.sizing,), share=0.2)
+
+
+def _unshuffled(case: Case) -> Suspicion | None:
+    order = case.check.measurement("label_order")
+    if case.values["shuffle"] or not order > ORDERED:
+        return None
+    why = f"the data are not shuffled and come in order of their targets (correlation {order:.2f})"
+    return Suspicion(VerdictCode.NOISY_EVAL, why, ({"shuffle": True},))
+
+
+def regularizers(case: Case) -> tuple[Params, ...]:
+    """Changes that work against overfitting, whatever the model: decay that shrinks the weights by a factor
+    e**2 over the run if the loss does not hold them, and softer labels for classes.
+    """
+    rate = case.number("learning_rate") / max(1 - case.number("momentum"), 1e-3)
+    adaptive = case.values["optimizer"] in ("adam", "adamw", "rmsprop", "adagrad")
+    steps = max(1.0, case.epochs * case.facts.steps_per_epoch)
+    pull = 2 / ((case.number("learning_rate") if adaptive else rate) * steps)
+    decay: Params = {"weight_decay": min(max(pull, case.number("weight_decay") * 3), 10.0)}
+    if case.values["optimizer"] == "adam":
+        decay["optimizer"] = "adamw"
+    tries = [decay]
+    if case.facts.classes > 1 and case.number("label_smoothing") == 0:
+        tries.append({"label_smoothing": 0.1})
+    return tuple(tries)
+
+
+SPECIFIC: tuple[Raise, ...] = (
+    _input_scale,
+    _target_scale,
+    _initialization,
+    _unshuffled,
+    _over_regularized,
+    _decay_too_early,
+)
