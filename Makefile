@@ -17,6 +17,7 @@ test: lint types contracts pytest wheel
 lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/bandit --quiet -ll --recursive hpsearch api
 
 types: .venv/installed
 	$(BIN)/mypy

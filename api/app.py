@@ -13,10 +13,11 @@ from fastapi import APIRouter, FastAPI
 
 from api import errors, events, health, leases, studies, tokens, trials, workers
 from api.answers import TaggedJSON
-from api.auth import AuthMiddleware
+from api.auth import AuthMiddleware, Gate
 from api.bodies import BodyMiddleware
 from api.hosts import HostMiddleware
 from api.openapi import complete
+from api.origins import OriginMiddleware
 from api.request_id import RequestIdMiddleware
 from api.resources import Clock, Resources, open_resources, utc_now
 from api.settings import Settings
@@ -77,14 +78,15 @@ def _add_routes(app: FastAPI) -> None:
 
 def _add_guards(app: FastAPI, settings: Settings) -> None:
     """What every request passes; the last added is the first passed."""
+    app.state.gate = Gate(lambda: app.state.resources, settings.bad_tokens_per_minute)
     app.add_middleware(
-        BodyMiddleware, limit=settings.max_body_bytes, file_limit=settings.max_checkpoint_bytes
+        BodyMiddleware,
+        limit=settings.max_body_bytes,
+        file_limit=settings.max_checkpoint_bytes,
+        silence_seconds=settings.body_silence_seconds,
     )
-    app.add_middleware(
-        AuthMiddleware,
-        resources=lambda: app.state.resources,
-        bad_tokens_per_minute=settings.bad_tokens_per_minute,
-    )
+    app.add_middleware(AuthMiddleware, gate=app.state.gate)
+    app.add_middleware(OriginMiddleware)
     app.add_middleware(HostMiddleware, settings=settings)
     app.add_middleware(RequestIdMiddleware)
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +13,7 @@ import uvicorn
 from api.app import create_app
 from api.resources import Resources, ensure_local_token, open_resources
 from api.settings import Settings
+from api.slow_headers import SlowHeaders
 from hpsearch.errors import HpsearchError, InvalidInput
 from hpsearch.home import ServerAddress
 from hpsearch.service import tokens
@@ -121,11 +123,16 @@ class _Server(uvicorn.Server):
         self._held = held
         self.address = address
         self._ready = ready
+        self._slow = SlowHeaders(held.settings.header_seconds)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._held.settings.home.write_address(self.address)
         self._ready(self.address)
+
+    async def on_tick(self, counter: int) -> bool:
+        self._slow.sweep(self.server_state.connections, time.monotonic())
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._held.stop()
@@ -139,6 +146,6 @@ class _Server(uvicorn.Server):
 
 def _url(host: str, listener: socket.socket) -> str:
     """How this machine reaches the server."""
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host).strip("[]")  # noqa: S104
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host).strip("[]")  # noqa: S104  # nosec B104
     shown = f"[{name}]" if ":" in name else name
     return f"http://{shown}:{listener.getsockname()[1]}"

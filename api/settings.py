@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=16 * MIB, ge=1_024, description="of JSON, after decompression")
     max_checkpoint_bytes: int = Field(default=8_192 * MIB, ge=1_024)
     bad_tokens_per_minute: int = Field(default=60, ge=1)
+    header_seconds: float = Field(default=10.0, gt=0, description="for a request's header to arrive")
+    body_silence_seconds: float = Field(default=60.0, gt=0, description="between two parts of a body")
 
     @property
     def database(self) -> str:

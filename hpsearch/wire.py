@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from hpsearch.records import (
     Best,
@@ -77,14 +77,14 @@ class RegisterWorker(Record):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     host: str = Field(max_length=255)
     version: str = Field(max_length=50)
-    slots: tuple[Slot, ...] = Field(min_length=1, max_length=256)
-    labels: tuple[str, ...] = Field(default=(), max_length=64)
+    slots: Annotated[tuple[Slot, ...], FailFast()] = Field(min_length=1, max_length=256)
+    labels: Annotated[tuple[str, ...], FailFast()] = Field(default=(), max_length=64)
 
 
 class HeartbeatRequest(Record):
     """Renews the leases of `runs`, all that the worker believes it holds."""
 
-    runs: tuple[RunId, ...] = Field(default=(), max_length=4096)
+    runs: Annotated[tuple[RunId, ...], FailFast()] = Field(default=(), max_length=4096)
 
 
 class HeartbeatResponse(Record):
@@ -124,7 +124,8 @@ class RunReport(Record):
 
 class ReportRequest(Record):
     worker_id: WorkerId
-    reports: tuple[RunReport, ...] = Field(min_length=1, max_length=256)
+    # FailFast: a hundred thousand wrong items would make as many errors.
+    reports: Annotated[tuple[RunReport, ...], FailFast()] = Field(min_length=1, max_length=256)
 
 
 class RunMetrics(Record):
