@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from api.errors import TooLarge, UnsupportedMediaType, problem_response
 from api.strict_json import parse_json
@@ -101,8 +102,11 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         handler = super().get_route_handler()
         takes_json = self.body_field is not None
+        operation = self.operation_id or self.name
 
         async def strict(request: Request) -> Response:
+            request.state.operation = operation
+            bind_contextvars(**{name: str(value)[:100] for name, value in request.path_params.items()})
             if takes_json:
                 _check_media_type(request.headers)
             return await handler(_StrictRequest(request.scope, request.receive))

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.auth import VIEW
+from api.bodies import StrictRoute
 from api.parameters import Held, StudyKey
 from api.resources import Resources
 from hpsearch.records import FINISHED_STUDY_STATES, Event, Study, TrialState
 from hpsearch.service import studies
 
-router = APIRouter(tags=["events"], dependencies=[Depends(VIEW)])
+router = APIRouter(tags=["events"], route_class=StrictRoute, dependencies=[Depends(VIEW)])
 POLL_SECONDS = 1.0
 BATCH = 500
 

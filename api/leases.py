@@ -147,7 +147,7 @@ async def put_checkpoint(
                 step,
                 file.size,
                 file.sha256,
-                file.path,
+                file.path.relative_to(held.settings.home.checkpoints),
                 now=held.clock(),
             )
         except HpsearchError:

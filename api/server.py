@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from types import FrameType
 
 import uvicorn
 
+from api import logs
 from api.app import create_app
 from api.resources import Resources, ensure_local_token, open_resources
 from api.settings import Settings
@@ -28,6 +30,7 @@ def serve(settings: Settings, *, ready: Callable[[ServerAddress], None] | None =
     Raises Conflict where another server runs on the home, HpsearchError for a taken port, InvalidInput
     where others could reach a server that nobody could log in to.
     """
+    logs.configure(settings.log_level, sys.stderr)
     with _listening(settings, ready or _nobody) as (server, listener):
         server.run(sockets=[listener])
 
@@ -111,6 +114,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 create_app(resources=held),
+                log_config=None,
                 log_level="warning",
                 access_log=False,
                 server_header=False,

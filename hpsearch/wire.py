@@ -19,6 +19,7 @@ from hpsearch.records import (
     Slot,
     Stage,
     Study,
+    StudyId,
     Token,
     Trial,
     TrialId,
@@ -256,6 +257,25 @@ class TokenCreated(Record):
 
     token: Token
     secret: str
+
+
+class Prune(Record):
+    """What may be dropped: of studies that ended `days` ago, all but the `keep_best` best trials' curves and
+    checkpoints."""
+
+    days: float = Field(default=30.0, ge=0, le=36_500)
+    keep_best: int = Field(default=10, ge=1, le=1_000)
+    dry_run: bool = False
+
+
+class Pruned(Record):
+    """What was dropped, or would be: `curves` counts stored stretches."""
+
+    studies: tuple[StudyId, ...]
+    curves: int
+    checkpoints: int
+    files: int = 0
+    dry_run: bool
 
 
 class Health(Record):

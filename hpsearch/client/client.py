@@ -34,6 +34,8 @@ from hpsearch.wire import (
     LeaseRequest,
     LeaseResponse,
     Preview,
+    Prune,
+    Pruned,
     RegisterWorker,
     ReportRequest,
     ReportResponse,
@@ -164,6 +166,10 @@ class Client:
     def revoke_token(self, token_id: TokenId) -> Token:
         """Idempotent."""
         return self._transport.ask(Token, "DELETE", f"{PREFIX}/tokens/{token_id}")
+
+    def prune(self, rule: Prune) -> Pruned:
+        """Drop what is heavy of studies that ended long ago. Idempotent; an admin's."""
+        return self._transport.ask(Pruned, "POST", f"{PREFIX}/maintenance:prune", body=rule)
 
     # --- for workers -----------------------------------------------------------------------------
 
