@@ -246,6 +246,24 @@ class StudyPatch(Record):
     priority: int | None = Field(default=None, ge=-1000, le=1000)
 
 
+class Fork(Record):
+    """A new study like another. `changes`: a JSON merge patch (RFC 7396) of its spec; null removes a key."""
+
+    name: str = Field(max_length=100)
+    changes: dict[str, Any] = {}
+
+
+class Importances(Record):
+    """How much of the objective's variation each parameter explains, largest first; they sum to 1.
+
+    By Optuna's default evaluator over `trials` completed trials; empty where fewer than 4 or nothing varied.
+    """
+
+    metric: str
+    trials: int
+    importances: dict[str, float]
+
+
 class CreateToken(Record):
     name: str = Field(min_length=1, max_length=100)
     scope: Literal["admin", "user", "worker", "viewer"]
