@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from api import errors, events, health, leases, maintenance, studies, tokens, trials, workers
+from api import assets, errors, events, health, leases, maintenance, pages, studies, tokens, trials, workers
 from api.answers import TaggedJSON
 from api.auth import AuthMiddleware, Gate
 from api.bodies import BodyMiddleware
@@ -15,6 +15,7 @@ from api.hosts import HostMiddleware
 from api.observed import ObservedMiddleware
 from api.openapi import complete
 from api.origins import OriginMiddleware
+from api.page_route import refuse
 from api.request_id import RequestIdMiddleware
 from api.resources import Clock, Resources, open_resources, utc_now
 from api.settings import Settings
@@ -71,7 +72,8 @@ def _add_routes(app: FastAPI) -> None:
     for module in (studies, trials, leases, workers, tokens, events, maintenance):
         api.include_router(module.router)
     app.include_router(api)
-    app.include_router(health.router)
+    for module in (health, assets, pages):
+        app.include_router(module.router)
 
 
 def _add_guards(app: FastAPI, settings: Settings) -> None:
@@ -84,7 +86,7 @@ def _add_guards(app: FastAPI, settings: Settings) -> None:
         file_limit=settings.max_checkpoint_bytes,
         silence_seconds=settings.body_silence_seconds,
     )
-    app.add_middleware(AuthMiddleware, gate=app.state.gate)
+    app.add_middleware(AuthMiddleware, gate=app.state.gate, refuse=refuse)
     app.add_middleware(OriginMiddleware)
     app.add_middleware(HostMiddleware, settings=settings)
     app.add_middleware(ObservedMiddleware, telemetry=app.state.telemetry)

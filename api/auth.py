@@ -19,7 +19,7 @@ from hpsearch.errors import Forbidden, HpsearchError, Unauthorized
 from hpsearch.records import Token
 from hpsearch.service import tokens
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/version"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/version", "/login"})
 OPEN_PREFIXES = ("/static/",)
 # Never by cookie: whatever a browser could be made to send, the API does not hear it.
 HEADER_ONLY_PREFIXES = ("/api/", "/metrics")

@@ -19,12 +19,12 @@ POLL_SECONDS = 1.0
 BATCH = 500
 
 
-def _study(study: StudyKey, held: Held) -> Study:
+def study_of(study: StudyKey, held: Held) -> Study:
     """Looked up before the stream starts, so that an unknown study is a 404."""
     return studies.get(held.db, study)
 
 
-def _after(
+def after_of(
     after: Annotated[int, Query(ge=0, lt=2**63, description="the last event that is known already")] = 0,
     last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
 ) -> int:
@@ -33,8 +33,8 @@ def _after(
 
 @router.get("/studies/{study}/events", operation_id="stream_events", response_class=EventSourceResponse)
 async def stream_events(
-    study: Annotated[Study, Depends(_study)],
-    after: Annotated[int, Depends(_after)],
+    study: Annotated[Study, Depends(study_of)],
+    after: Annotated[int, Depends(after_of)],
     held: Held,
 ) -> AsyncIterator[ServerSentEvent]:
     """Each event with its id, which `Last-Event-ID` resumes from. `event: end` says that no more will come."""

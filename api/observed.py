@@ -11,6 +11,8 @@ from api.telemetry import Telemetry
 from hpsearch.records import Token
 
 UNKNOWN = "other"  # no route: a label of a caller's own words would grow without end
+# What workers say all the time.
+CHATTER = frozenset({"lease", "report", "report_metrics", "report_logs", "heartbeat", "put_checkpoint"})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -48,7 +50,7 @@ class ObservedMiddleware:
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS):
             self._telemetry.refused.labels(str(status)).inc()
         token: Token | None = state.get("token")
-        level = _level(method, token, status)
+        level = _level(method, operation, status)
         if self._log.isEnabledFor(level):
             facts = {
                 "method": method,
@@ -62,11 +64,10 @@ class ObservedMiddleware:
             )
 
 
-def _level(method: str, token: Token | None, status: int) -> int:
+def _level(method: str, operation: str, status: int) -> int:
     """What workers say all the time, and what only reads, is for debugging unless it fails."""
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return logging.ERROR
     if status >= HTTPStatus.BAD_REQUEST:
         return logging.WARNING
-    chatter = method in SAFE_METHODS or (token is not None and token.scope == "worker")
-    return logging.DEBUG if chatter else logging.INFO
+    return logging.DEBUG if method in SAFE_METHODS or operation in CHATTER else logging.INFO

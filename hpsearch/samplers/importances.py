@@ -37,7 +37,7 @@ def importances(
 
 
 def _memory(maximize: bool) -> optuna.storages.InMemoryStorage:
-    # Not `create_study`, which tells standard error of it.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells standard error of each study
     storage = optuna.storages.InMemoryStorage()
     direction = optuna.study.StudyDirection.MAXIMIZE if maximize else optuna.study.StudyDirection.MINIMIZE
     storage.create_new_study([direction], "importances")

@@ -160,6 +160,12 @@ def events(db: Database, key: str, *, after: int, limit: int) -> list[Event]:
         return event_rows.after(tx, lookup.study(tx, key).id, after, limit)
 
 
+def last_event(db: Database, key: str) -> int:
+    """The id of the newest event: what `events` would go on after."""
+    with db.read() as tx:
+        return event_rows.newest(tx, lookup.study(tx, key).id)
+
+
 def export(db: Database, key: str) -> Iterator[dict[str, Any]]:
     """Every trial as a row of `interface.md`'s export, by number; read in pages, so it may be long."""
     return rows.export(db, key)

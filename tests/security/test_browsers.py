@@ -79,4 +79,4 @@ def test_s11_every_answer_keeps_browsers_in_bounds(http: TestClient) -> None:
             assert "unsafe" not in headers["content-security-policy"], path
             assert headers["x-frame-options"] == "DENY"
             assert headers["x-content-type-options"] == "nosniff"
-            assert headers["referrer-policy"] == "no-referrer"
+            assert headers["referrer-policy"] == "same-origin"
