@@ -1,5 +1,6 @@
 """What happens to a study, as server-sent events."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -37,8 +38,11 @@ async def stream_events(
     after: Annotated[int, Depends(after_of)],
     held: Held,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Each event with its id, which `Last-Event-ID` resumes from. `event: end` says that no more will come."""
-    while not held.stopping:
+    """Each event with its id, which `Last-Event-ID` resumes from. `event: end` says that no more will come;
+    without it the stream has only had its time."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + held.settings.longest_stream_seconds
+    while not held.stopping and loop.time() < deadline:
         ticket = held.news.ticket
         events, finished = await anyio.to_thread.run_sync(_news, held, study, after)
         for event in events:
@@ -49,7 +53,7 @@ async def stream_events(
         if finished:
             yield ServerSentEvent(event="end", raw_data="{}")
             return
-        await held.news.wait(ticket, POLL_SECONDS)
+        await held.news.wait(ticket, min(POLL_SECONDS, max(deadline - loop.time(), 0)))
 
 
 def _news(held: Resources, study: Study, after: int) -> tuple[list[Event], bool]:

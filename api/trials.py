@@ -97,7 +97,7 @@ def get_checkpoint(
     trial: TrialKey,
     name: CheckpointName,
     held: Held,
-    asked: Annotated[str | None, Header(alias="Range", max_length=1_000_000)] = None,
+    asked: Annotated[str | None, Header(alias="Range")] = None,
 ) -> Response:
     """The file, or one range of it, with the whole file's SHA-256 in `X-Content-SHA256`."""
     checkpoint, path = checkpoints.find(held.db, trial, name)
