@@ -11,26 +11,13 @@ REFERENCE = "#/components/schemas/{model}"
 STUDY = {"study": "$response.body#/name"}
 RUN = {"run": "$response.body#/leases/0/run_id"}
 LINKS: dict[str, dict[str, dict[str, str]]] = {
-    "create_study": {
-        name: STUDY
-        for name in (
-            "get_study", "patch_study", "list_stages", "list_trials", "get_best", "list_curves", "pause_study",
-            "resume_study", "stop_study", "cancel_study", "retry_study", "fork_study", "get_importances",
-            "get_report", "export_study", "stream_events", "delete_study",
-        )
-    },
+    "create_study": dict.fromkeys(("get_study", "patch_study", "list_stages", "list_trials", "get_best", "list_curves", "pause_study", "resume_study", "stop_study", "cancel_study", "retry_study", "fork_study", "get_importances", "get_report", "export_study", "stream_events", "delete_study"), STUDY),
     "list_trials": {
         name: {"trial": "$response.body#/trials/0/id"}
         for name in ("get_trial", "get_trial_metrics", "list_runs", "list_logs", "stop_trial", "retry_trial")
     },
     "register_worker": {name: {"worker": "$response.body#/id"} for name in ("heartbeat", "drain_worker")},
-    "lease": {
-        name: RUN
-        for name in (
-            "report_metrics", "report_logs", "complete_run", "diverged_run", "pruned_run", "failed_run",
-            "release_run", "put_checkpoint",
-        )
-    },
+    "lease": dict.fromkeys(("report_metrics", "report_logs", "complete_run", "diverged_run", "pruned_run", "failed_run", "release_run", "put_checkpoint"), RUN),
     "create_token": {"revoke_token": {"token": "$response.body#/token/id"}},
 }  # fmt: skip
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
