@@ -15,12 +15,12 @@ from api import events, studies
 from api.auth import CHANGE, VIEW, Allow, Gate
 from api.docs import operations
 from api.page_route import PageRoute, page
-from api.parameters import CheckpointName, Held, StudyKey, TrialKey
+from api.parameters import CheckpointName, Held, StudyKey, TrialKey, WorkerKey
 from api.session import checked_form, close_session, open_session, read_form
 from api.study_pages import compared, listed, study_view, trial_view
 from api.trials import get_checkpoint
 from hpsearch.errors import HpsearchError
-from hpsearch.records import Series, Study
+from hpsearch.records import Series, Study, Trial, Worker
 from hpsearch.service import importances, trials, workers
 from hpsearch.service import studies as study_service
 from hpsearch.wire import CurveList, Importances
@@ -155,6 +155,22 @@ def trial_page(request: Request, trial: TrialKey, held: Held) -> Response:
     return page(request, "trial.html", **trial_view(held, trial))
 
 
+@router.post("/trials/{trial}/{action}", dependencies=[Depends(CHANGE)])
+async def act_on_trial(
+    request: Request, trial: TrialKey, action: Literal["stop", "retry"], held: Held
+) -> Response:
+    """A button of the trial's page."""
+    await checked_form(request)
+    move = trials.stop if action == "stop" else trials.retry
+
+    def moved() -> Trial:
+        return move(held.db, trial, now=held.clock())
+
+    await anyio.to_thread.run_sync(moved)
+    held.ring()
+    return Response(status_code=SEE_OTHER, headers={"Location": f"/trials/{trial}"})
+
+
 @router.get("/trials/{trial}/metrics", dependencies=view)
 def trial_metrics(trial: TrialKey, held: Held) -> Series:
     return trials.metrics(held.db, trial)
@@ -169,6 +185,18 @@ def checkpoint(trial: TrialKey, name: CheckpointName, held: Held) -> Response:
 def workers_page(request: Request, held: Held) -> Response:
     now = held.clock()
     return page(request, "workers.html", workers=workers.list_all(held.db, now=now).workers, now=now)
+
+
+@router.post("/workers/{worker}/drain", dependencies=[Depends(CHANGE)])
+async def drain(request: Request, worker: WorkerKey, held: Held) -> Response:
+    """It gets no new trials; those under way finish."""
+    await checked_form(request)
+
+    def drained() -> Worker:
+        return workers.drain(held.db, str(worker), now=held.clock())
+
+    await anyio.to_thread.run_sync(drained)
+    return Response(status_code=SEE_OTHER, headers={"Location": "/workers"})
 
 
 @router.get("/docs", dependencies=[Depends(Allow("viewer", "user", "worker"))])

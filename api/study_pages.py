@@ -27,6 +27,12 @@ MOVES: dict[StudyState, tuple[str, ...]] = {
     StudyState.COMPLETED: ("retry",),
     StudyState.CANCELLED: (),
 }
+TRIAL_MOVES = {
+    TrialState.WAITING: ("stop",),
+    TrialState.RUNNING: ("stop",),
+    TrialState.FAILED: ("retry",),
+    TrialState.CANCELLED: ("retry",),
+}
 BAR = ("completed", "running", "waiting", "diverged", "pruned", "failed", "cancelled")
 
 
@@ -98,6 +104,7 @@ def trial_view(held: Resources, trial_id: TrialId) -> dict[str, Any]:
         "trial": trial,
         "study": study,
         "best": best,
+        "moves": TRIAL_MOVES.get(trial.state, ()),
         "params": rows,
         "runs": trials.runs(held.db, trial_id),
         "logs": [log for log in trials.log(held.db, trial_id) if log.text],

@@ -3,6 +3,7 @@
 import { applyFilters } from "./app.js";
 import { draw, finite, short, svg } from "./chart.js";
 import { fetched, isLoss, settings, watch } from "./controls.js";
+import { parallel } from "./parallel.js";
 
 const root = document.getElementById("study");
 const name = encodeURIComponent(root.dataset.study);
@@ -34,6 +35,7 @@ function show() {
   draw(wall, series, { ...now, log: now.log && isLoss(now.metric), name: `${now.metric} of ${series.length} trials` });
   document.getElementById("curves-shown").textContent = `showing ${series.length} of ${listed.total} trials`;
   table(now.metric);
+  parallel(document.getElementById("parallel"), [...document.querySelectorAll("#trials tbody tr")].map((row) => ({ trial: row.dataset.trial, ...JSON.parse(row.dataset.values) })), document.querySelector("[data-objective]").dataset);
 }
 
 function table(metric) {
@@ -111,7 +113,7 @@ function follow() {
 function light(event) {
   const trial = event.target.closest?.("[data-trial]")?.dataset.trial;
   for (const one of document.querySelectorAll(".lit")) one.classList.remove("lit");
-  wall.classList.toggle("hovering", Boolean(trial));
+  for (const chart of [wall, document.getElementById("parallel")]) chart.classList.toggle("hovering", Boolean(trial));
   if (trial) for (const one of document.querySelectorAll(`[data-trial="${CSS.escape(trial)}"]`)) one.classList.add("lit");
 }
 

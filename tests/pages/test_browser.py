@@ -103,6 +103,7 @@ def test_trials_are_filtered_sorted_and_lit_with_their_curve(window: Window) -> 
     assert tab.get_attribute("#trials tbody tr", "data-trial") == str(trials[-1])
     tab.hover(f'#trials tr[data-trial="{trials[0]}"]')
     assert tab.locator("#wall.hovering").count() == 1
+    assert tab.locator("#parallel .curve.lit").count() == 1
     lit = tab.locator("#wall .curve.lit")
     assert lit.count() == 1
     assert lit.get_attribute("data-trial") == str(trials[0])
@@ -148,6 +149,31 @@ def test_a_trial_stands_beside_the_best(window: Window) -> None:
     assert tab.locator("tr.differs").count() == 1
     tab.click("text=/trial 3/")
     tab.wait_for_url(f"{window.url}/trials/{last}")
+
+
+def test_parameters_are_drawn_together(window: Window) -> None:
+    trained(window)
+    window.login()
+    window.open("/studies/a-grid")
+    tab = window.tab
+    tab.wait_for_selector("#parallel .curve", state="attached")
+    assert tab.locator("#parallel .curve").count() == 4
+    assert tab.locator("#parallel .note").all_text_contents() == ["learning_rate", "val_accuracy"]
+
+
+def test_a_trial_is_stopped_and_retried_and_a_worker_drained(window: Window) -> None:
+    post_spec(window.api, grid_spec())  # type: ignore[arg-type]
+    register(window.api)  # type: ignore[arg-type]
+    window.login()
+    window.open("/trials/1")
+    tab = window.tab
+    tab.click("button:text-is('Stop')")
+    tab.wait_for_selector("h1 .pill.cancelled")
+    tab.click("button:text-is('Retry')")
+    tab.wait_for_selector("h1 .pill.waiting")
+    window.open("/workers")
+    tab.click("button:text-is('Drain')")
+    tab.wait_for_selector(".pill.draining")
 
 
 def test_studies_are_compared_side_by_side(window: Window) -> None:
