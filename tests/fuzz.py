@@ -36,7 +36,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--database-url", default=None)
     options = parser.parse_args()
-    logging.getLogger("api.access").setLevel(logging.ERROR)
+    for name in ("api.access", "hpsearch.reports"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         return fuzz(Path(folder), options.cases, options.seed, options.database_url)
 
