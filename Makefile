@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint types contracts pytest wheel bench judge clean
+.PHONY: run test lint types contracts pytest wheel fuzz bench judge clean
 
 run: .venv/installed
 	$(BIN)/hpsearch run studies/digits_mlp
@@ -17,6 +17,7 @@ test: lint types contracts pytest wheel
 lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/bandit --quiet -ll --recursive hpsearch api
 
 types: .venv/installed
 	$(BIN)/mypy
@@ -30,6 +31,10 @@ pytest: .venv/installed
 # The wheel holds the two packages, their templates and migrations, and nothing else.
 wheel: .venv/installed
 	$(BIN)/python tests/wheel_contents.py
+
+# schemathesis over the whole API; CI makes 2,000 cases of it.
+fuzz: .venv/installed
+	$(BIN)/python -m tests.fuzz --cases 20000
 
 # Every figure in the README: ratios beside a floor or a peer, in one run.
 bench: .venv/installed

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -79,6 +79,19 @@ def drop_older(kept: Path, name: str) -> None:
     others = [path for path in kept.parent.glob(f"{name}-*.safetensors") if path != kept]
     for path in sorted(others, key=lambda path: path.stat().st_mtime_ns)[:-1]:
         path.unlink(missing_ok=True)
+
+
+def drop_unkept(home: Home, study_id: StudyId, kept: Collection[str]) -> int:
+    """Remove the study's files that no checkpoint lies in; how many. `kept`: paths as they were registered."""
+    whole = {(home.checkpoints / path).resolve() for path in kept}
+    lost = [
+        path
+        for path in checkpoint_folder(home, study_id).glob("*/*.safetensors")
+        if path.resolve() not in whole
+    ]
+    for path in lost:
+        path.unlink(missing_ok=True)
+    return len(lost)
 
 
 async def _write(path: Path, chunks: AsyncIterator[bytes]) -> tuple[int, str]:

@@ -42,7 +42,7 @@ Worker = Annotated[WorkerId, Header(alias="X-Worker-Id", ge=1, lt=2**63)]
 async def lease(body: LeaseRequest, request: Request, held: Held) -> LeaseResponse:
     """A pack of trials, at once where some wait, else within `wait_seconds`; empty when that has passed."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + body.wait_seconds
+    deadline = loop.time() + min(body.wait_seconds, held.settings.longest_poll_seconds)
     while True:
         ticket = held.work.ticket
         answer = await anyio.to_thread.run_sync(_try_lease, held, body)
@@ -147,7 +147,7 @@ async def put_checkpoint(
                 step,
                 file.size,
                 file.sha256,
-                file.path,
+                file.path.relative_to(held.settings.home.checkpoints),
                 now=held.clock(),
             )
         except HpsearchError:

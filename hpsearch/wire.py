@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from hpsearch.records import (
     Best,
@@ -19,6 +19,7 @@ from hpsearch.records import (
     Slot,
     Stage,
     Study,
+    StudyId,
     Token,
     Trial,
     TrialId,
@@ -77,14 +78,14 @@ class RegisterWorker(Record):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     host: str = Field(max_length=255)
     version: str = Field(max_length=50)
-    slots: tuple[Slot, ...] = Field(min_length=1, max_length=256)
-    labels: tuple[str, ...] = Field(default=(), max_length=64)
+    slots: Annotated[tuple[Slot, ...], FailFast()] = Field(min_length=1, max_length=256)
+    labels: Annotated[tuple[str, ...], FailFast()] = Field(default=(), max_length=64)
 
 
 class HeartbeatRequest(Record):
     """Renews the leases of `runs`, all that the worker believes it holds."""
 
-    runs: tuple[RunId, ...] = Field(default=(), max_length=4096)
+    runs: Annotated[tuple[RunId, ...], FailFast()] = Field(default=(), max_length=4096)
 
 
 class HeartbeatResponse(Record):
@@ -124,7 +125,8 @@ class RunReport(Record):
 
 class ReportRequest(Record):
     worker_id: WorkerId
-    reports: tuple[RunReport, ...] = Field(min_length=1, max_length=256)
+    # FailFast: a hundred thousand wrong items would make as many errors.
+    reports: Annotated[tuple[RunReport, ...], FailFast()] = Field(min_length=1, max_length=256)
 
 
 class RunMetrics(Record):
@@ -244,6 +246,24 @@ class StudyPatch(Record):
     priority: int | None = Field(default=None, ge=-1000, le=1000)
 
 
+class Fork(Record):
+    """A new study like another. `changes`: a JSON merge patch (RFC 7396) of its spec; null removes a key."""
+
+    name: str = Field(max_length=100)
+    changes: dict[str, Any] = {}
+
+
+class Importances(Record):
+    """How much of the objective's variation each parameter explains, largest first; they sum to 1.
+
+    By Optuna's default evaluator over `trials` completed trials; empty where fewer than 4 or nothing varied.
+    """
+
+    metric: str
+    trials: int
+    importances: dict[str, float]
+
+
 class CreateToken(Record):
     name: str = Field(min_length=1, max_length=100)
     scope: Literal["admin", "user", "worker", "viewer"]
@@ -255,6 +275,25 @@ class TokenCreated(Record):
 
     token: Token
     secret: str
+
+
+class Prune(Record):
+    """What may be dropped: of studies that ended `days` ago, all but the `keep_best` best trials' curves and
+    checkpoints."""
+
+    days: float = Field(default=30.0, ge=0, le=36_500)
+    keep_best: int = Field(default=10, ge=1, le=1_000)
+    dry_run: bool = False
+
+
+class Pruned(Record):
+    """What was dropped, or would be: `curves` counts stored stretches."""
+
+    studies: tuple[StudyId, ...]
+    curves: int
+    checkpoints: int
+    files: int = 0
+    dry_run: bool
 
 
 class Health(Record):

@@ -1,6 +1,7 @@
 """What workers say of their runs. Every write is fenced by (run, worker, active) and stored once."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -38,7 +39,22 @@ def report(db: Database, request: ReportRequest, *, now: datetime) -> ReportResp
                 touched.add(row.study_id)
         for study_id in sorted(touched):
             advance(tx, study_id, now=now)
+    _log(request, results, held)
     return ReportResponse(results=tuple(results))
+
+
+def _log(request: ReportRequest, results: Iterable[ReportResult], held: Mapping[RunId, RunRow]) -> None:
+    """Once it is stored: which runs ended, and which writes came under a lease that is over or another's."""
+    log = logging.getLogger("hpsearch.reports")
+    for one, result in zip(request.reports, results, strict=True):
+        row = held.get(one.run_id)
+        facts: dict[str, object] = {"run": one.run_id, "worker": request.worker_id}
+        if row is not None:
+            facts |= {"study": row.study_id, "trial": row.run.trial_id}
+        if result.status == "lease_lost":
+            log.warning("write refused", extra={**facts, "why": result.detail})
+        elif one.outcome is not None:
+            log.info("run ended", extra={**facts, "state": one.outcome.state, "reason": one.outcome.reason})
 
 
 def _held(tx: Transaction, worker_id: WorkerId, ids: Iterable[RunId]) -> dict[RunId, RunRow]:

@@ -136,13 +136,34 @@ def test_a_link_or_a_missing_file_is_not_followed(
     problem(http.get(f"{API}/trials/{trial}/checkpoints/best"), 404, "not_found")
 
 
-def test_many_ranges_cost_nothing(http: TestClient, leased: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [
+        ("bytes=0-6", 0, 6),
+        ("bytes=6990-", 6990, 6999),
+        ("bytes=-3", 6997, 6999),
+        ("bytes=10-99999", 10, 6999),
+    ],
+)
+def test_one_range_is_served(
+    http: TestClient, leased: tuple[int, int, int], asked: str, first: int, last: int
+) -> None:
     worker, run, trial = leased
     put(http, worker, run, CONTENT, sha256=digest(CONTENT))
-    ranges = "bytes=" + ",".join(f"{at}-{at + 1}" for at in range(2_000))
-    answer = http.get(f"{API}/trials/{trial}/checkpoints/best", headers={"Range": ranges})
-    assert answer.status_code == 200
-    assert answer.content == CONTENT
+    answer = http.get(f"{API}/trials/{trial}/checkpoints/best", headers={"Range": asked})
+    assert answer.status_code == 206
+    assert answer.content == CONTENT[first : last + 1]
+    assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(CONTENT)}"
+
+
+@pytest.mark.parametrize(
+    "asked", ["bytes=7000-", "bytes=5-2", "bytes=-", "lines=1-2", "bytes=0-1,2-3", "bytes=-0"]
+)
+def test_a_range_that_is_none_is_416(http: TestClient, leased: tuple[int, int, int], asked: str) -> None:
+    worker, run, trial = leased
+    put(http, worker, run, CONTENT, sha256=digest(CONTENT))
+    answer = http.get(f"{API}/trials/{trial}/checkpoints/best", headers={"Range": asked})
+    problem(answer, 416, "range_not_satisfiable")
 
 
 def test_deleting_a_study_removes_its_files(
