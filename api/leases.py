@@ -117,6 +117,8 @@ def _report_one(held: Resources, worker: WorkerId, one: RunReport) -> ReportResu
     (result,) = report(body, held).results
     if result.status == "lease_lost":
         raise LeaseLost(result.detail or f"the lease of run {one.run_id} is over; drop this run")
+    if result.status == "refused":
+        raise InvalidInput(result.detail)
     return result
 
 

@@ -15,7 +15,7 @@ from hpsearch.records import (
     WorkerId,
     WorkerState,
 )
-from hpsearch.service import budgets
+from hpsearch.service import breaker, budgets
 from hpsearch.service.packs import fair_share, kind_of_work, most_by_time
 from hpsearch.service.reports import report
 from hpsearch.spec import StudySpec
@@ -63,6 +63,11 @@ def lease(
             return LeaseResponse(leases=_again(tx, held, lease_seconds))
         if worker.worker.state is WorkerState.DRAINING:
             return LeaseResponse(leases=())
+        suspended = breaker.suspension(tx, worker.id)
+        if suspended is not None:
+            if now < suspended.until or runs.has_active(tx, worker.id):
+                return LeaseResponse(leases=(), detail=suspended.told(worker.worker.name))
+            request = request.model_copy(update={"max_trials": 1})
         return LeaseResponse(leases=_claim(tx, worker, request, now=now, lease_seconds=lease_seconds))
 
 
@@ -130,7 +135,7 @@ def _claim_from(
         return ()
     spec = study.spec
     left = budgets.trials_left(study, spec)
-    if budgets.spent(study, spec, now=now) is not None and left != 0:
+    if budgets.spent(tx, study, spec, now=now) is not None and left != 0:
         return ()
     seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * lease_seconds)
     pack = _pack(tx, study, request.max_trials, left, seen_since=seen_since)

@@ -6,7 +6,7 @@
 | failed: error                       | waits again `max_failures` times, then failed          |
 | failed: crashed, stalled; lost      | waits again; the third time failed (poison)            |
 | failed: oom, timeout, not allowed   | failed                                                 |
-| released, or its daemon restarted   | waits again, nothing charged but a preemption          |
+| lost, but had not begun; released   | waits again, nothing charged but a preemption          |
 
 Callers hold the lock on the study's row.
 """

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from hpsearch.records import Outcome, RunId, RunState, StudyId, WorkerId, digest_of
-from hpsearch.service import outcomes
+from hpsearch.service import breaker, budgets, outcomes
 from hpsearch.service.advance import advance
 from hpsearch.store import metrics, runs, studies, trials
 from hpsearch.store.engine import Database, Transaction, retried
@@ -17,8 +17,8 @@ from hpsearch.wire import ReportRequest, ReportResponse, ReportResult, RunReport
 def report(db: Database, request: ReportRequest, *, now: datetime) -> ReportResponse:
     """Store curves, logs and outcomes of several runs in one transaction; what follows is planned in it too.
 
-    Each report is answered by itself: `lease_lost` where its run is over or another worker's, and then
-    nothing of it is stored. A report that was stored before is `ok` again.
+    Each report is answered by itself: `lease_lost` where its run is over or another worker's, `refused` where
+    it has ended with another outcome, and then nothing of it is stored. What was stored before is `ok` again.
     """
     ended = [one.run_id for one in request.reports if one.outcome is not None]
     results: list[ReportResult] = []
@@ -53,6 +53,9 @@ def _of_ended(row: RunRow | None, one: RunReport) -> ReportResult:
         return ReportResult(run_id=one.run_id, status="lease_lost", detail="no such run of this worker")
     if _stored_before(row, one):
         return ReportResult(run_id=one.run_id, status="ok", detail="stored before")
+    if row.outcome_digest is not None and one.outcome is not None:
+        detail = f"run {row.id} has ended as {row.run.state} with another outcome, which stays"
+        return ReportResult(run_id=row.id, status="refused", detail=detail)
     detail = f"run {row.id} is {row.run.state}; drop it"
     return ReportResult(run_id=one.run_id, status="lease_lost", detail=detail)
 
@@ -91,7 +94,7 @@ def _store_outcome(tx: Transaction, row: RunRow, outcome: Outcome, digest: str, 
     assert study is not None
     assert trial is not None
     outcomes.apply(tx, study, trial, outcome, stopped=row.stop, now=now)
-    return runs.end(
+    ended = runs.end(
         tx,
         row,
         RunState(outcome.state),
@@ -100,3 +103,7 @@ def _store_outcome(tx: Transaction, row: RunRow, outcome: Outcome, digest: str, 
         outcome_digest=digest,
         now=now,
     )
+    budgets.book(tx, study, ended, now=now)
+    if ended.run.state is RunState.FAILED:
+        breaker.after_failure(tx, study.id, row.run.worker_id, now=now)
+    return ended

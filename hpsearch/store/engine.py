@@ -1,11 +1,14 @@
 """The database: opened once, handed to every service call."""
 
+import logging
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Literal, ParamSpec, TypeVar
 
-import stamina
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -25,6 +28,8 @@ from hpsearch.store import postgres, sqlite
 
 Transaction = Connection
 
+log = logging.getLogger(__name__)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -33,12 +38,26 @@ class TransactionConflict(Unavailable):
     """The transaction met another one and was rolled back whole: run it again."""
 
 
+ATTEMPTS = 6
+FIRST_WAIT_SECONDS = 0.02
+
+
 def retried(call: Callable[P, R]) -> Callable[P, R]:
-    """Run a service call again when its transaction was rolled back for another's sake."""
-    again = stamina.retry(
-        on=TransactionConflict, attempts=6, wait_initial=0.02, wait_max=0.5, wait_jitter=0.1
-    )
-    return again(call)
+    """Run a service call again when its transaction was rolled back for another's sake: six times, with a
+    pause of full jitter below a ceiling that doubles."""
+
+    @wraps(call)
+    def again(*args: P.args, **kwargs: P.kwargs) -> R:
+        # Not stamina: where structlog is not configured, what it says of each repeat goes to standard output.
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                return call(*args, **kwargs)
+            except TransactionConflict as conflict:
+                log.info("%s is run again: %s", call.__name__, conflict)
+            time.sleep(random.uniform(0, FIRST_WAIT_SECONDS * 2**attempt))  # noqa: S311 - jitter
+        return call(*args, **kwargs)
+
+    return again
 
 
 class Database:

@@ -47,6 +47,12 @@ def append_log(tx: Transaction, run_id: RunId, text: str) -> None:
     tx.execute(insert.on_conflict_do_update(index_elements=["run_id"], set_={"text": insert.excluded.text}))
 
 
+def set_log(tx: Transaction, run_id: RunId, text: str) -> None:
+    """What a dead worker's successor found of a run's output, which holds all that was sent before."""
+    insert = _insert_log(tx).values(run_id=run_id, text=_tail(storable(text)))
+    tx.execute(insert.on_conflict_do_update(index_elements=["run_id"], set_={"text": insert.excluded.text}))
+
+
 def log(tx: Transaction, run_id: RunId) -> str:
     """A run's output, "" where it had none."""
     found = tx.execute(select(run_logs.c.text).where(run_logs.c.run_id == run_id)).scalar()

@@ -18,7 +18,7 @@ from hpsearch.records import (
     WorkerId,
 )
 from hpsearch.store.engine import Transaction
-from hpsearch.store.tables import runs, studies
+from hpsearch.store.tables import runs, studies, workers
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,39 @@ def ids_of_trials(tx: Transaction, trial_ids: Collection[TrialId]) -> dict[Trial
     return found
 
 
+def last_ended(tx: Transaction, worker_id: WorkerId, limit: int) -> list[RunRow]:
+    """The worker's runs that have ended, newest first."""
+    rows = tx.execute(
+        select(runs)
+        .where(runs.c.worker_id == worker_id, runs.c.state != RunState.ACTIVE)
+        .order_by(runs.c.id.desc())
+        .limit(limit)
+    )
+    return [_row(row) for row in rows]
+
+
+def last_ended_by_others(tx: Transaction, study_id: StudyId, worker_id: WorkerId, limit: int) -> list[RunRow]:
+    """The study's runs that other workers (by name) brought to an end of their own, newest first."""
+    same = select(workers.c.name).where(workers.c.id == worker_id).scalar_subquery()
+    own = select(workers.c.id).where(workers.c.name == same)
+    ends = (RunState.COMPLETED, RunState.DIVERGED, RunState.PRUNED, RunState.FAILED)
+    rows = tx.execute(
+        select(runs)
+        .where(runs.c.study_id == study_id, runs.c.state.in_(ends), runs.c.worker_id.not_in(own))
+        .order_by(runs.c.id.desc())
+        .limit(limit)
+    )
+    return [_row(row) for row in rows]
+
+
+def others_are_active(tx: Transaction, study_id: StudyId, worker_id: WorkerId) -> bool:
+    """Whether another worker has a lease of the study."""
+    wanted = select(runs.c.id).where(
+        runs.c.study_id == study_id, runs.c.state == RunState.ACTIVE, runs.c.worker_id != worker_id
+    )
+    return tx.execute(wanted.limit(1)).first() is not None
+
+
 def studies_with_expired(tx: Transaction, *, now: datetime) -> list[StudyId]:
     wanted = select(runs.c.study_id).where(runs.c.state == RunState.ACTIVE, runs.c.lease_until < now)
     return list(tx.execute(wanted.distinct().order_by(runs.c.study_id)).scalars())
@@ -168,6 +201,26 @@ def renew(tx: Transaction, ids: Collection[RunId], *, lease_until: datetime) -> 
 def renew_all(tx: Transaction, *, lease_until: datetime) -> None:
     """Every live lease, after an outage or a jump of the clock."""
     tx.execute(update(runs).where(runs.c.state == RunState.ACTIVE).values(lease_until=lease_until))
+
+
+def last_end_in_pack(tx: Transaction, row: RunRow) -> datetime | None:
+    """When another run of the same pack ended last."""
+    return tx.execute(
+        select(func.max(runs.c.finished_at, type_=runs.c.finished_at.type)).where(
+            runs.c.worker_id == row.run.worker_id,
+            runs.c.request_id == row.request_id,
+            runs.c.state != RunState.ACTIVE,
+            runs.c.id != row.id,
+        )
+    ).scalar()
+
+
+def busy_seconds(tx: Transaction, study_id: StudyId, *, now: datetime) -> float:
+    """How long slots have been busy with the study's active runs, which no ended run accounts for."""
+    rows = tx.execute(select(runs).where(runs.c.study_id == study_id, runs.c.state == RunState.ACTIVE))
+    packs = {(row.worker_id, row.request_id): _row(row) for row in rows}
+    began = (last_end_in_pack(tx, row) or row.run.started_at for row in packs.values())
+    return sum(max(0.0, (now - start).total_seconds()) for start in began)
 
 
 def ask_to_stop(tx: Transaction, trial_id: TrialId) -> None:
@@ -207,6 +260,11 @@ def end(
         )
     )
     return replace(row, run=ended, outcome_digest=outcome_digest)
+
+
+def has_active(tx: Transaction, worker_id: WorkerId) -> bool:
+    active = select(runs.c.id).where(runs.c.worker_id == worker_id, runs.c.state == RunState.ACTIVE)
+    return tx.execute(active.limit(1)).first() is not None
 
 
 def active_by_worker(tx: Transaction) -> dict[WorkerId, int]:

@@ -29,6 +29,7 @@ class StudyRow:
     """A study and what only the service reads.
 
     `pace`: seconds per unit of budget by kind of work. `started`: trials claimed at least once.
+    `device_seconds`: how long slots were busy with runs that have ended, where the study's budget asks for it.
     """
 
     study: Study
@@ -39,6 +40,7 @@ class StudyRow:
     labels: tuple[str, ...]
     pace: Mapping[str, float]
     deadline: datetime | None
+    device_seconds: float
 
     @property
     def id(self) -> StudyId:
@@ -194,8 +196,16 @@ def set_state(
 
 
 def change(tx: Transaction, study_id: StudyId, **values: Any) -> None:
-    """Set single columns: best_value, pace, deadline, priority, spec."""
+    """Set single columns: best_value, pace, deadline, device_seconds, priority, spec."""
     tx.execute(update(studies).where(studies.c.id == study_id).values(values))
+
+
+def add_device_seconds(tx: Transaction, study_id: StudyId, seconds: float) -> None:
+    tx.execute(
+        update(studies)
+        .where(studies.c.id == study_id)
+        .values(device_seconds=studies.c.device_seconds + seconds)
+    )
 
 
 def delete_study(tx: Transaction, study_id: StudyId) -> None:
@@ -227,4 +237,5 @@ def _row(row: Row[Any]) -> StudyRow:
         labels=tuple(row.labels),
         pace=row.pace,
         deadline=row.deadline,
+        device_seconds=row.device_seconds,
     )

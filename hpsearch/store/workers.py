@@ -68,6 +68,10 @@ def find(tx: Transaction, key: str) -> WorkerRow | None:
     return None if row is None else _row(row)
 
 
+def name_of(tx: Transaction, worker_id: WorkerId) -> str:
+    return str(tx.execute(select(workers.c.name).where(workers.c.id == worker_id)).scalar_one())
+
+
 def current(tx: Transaction) -> list[WorkerRow]:
     """The last incarnation of every name, by name."""
     last = select(workers.c.name, func.max(workers.c.incarnation).label("incarnation")).group_by(

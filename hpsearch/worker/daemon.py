@@ -101,6 +101,7 @@ class Daemon:
             version=hpsearch.__version__,
             slots=tuple(place.slot for place in places),
             labels=(*self._settings.labels, *self._labels_of_code()),
+            interrupted=workplace.interrupted,
         )
         backoff = Backoff(self._rng)
         give_up_at = time.monotonic() + self._settings.limits.patience
