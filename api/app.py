@@ -18,7 +18,7 @@ from api.bodies import BodyMiddleware
 from api.hosts import HostMiddleware
 from api.openapi import complete
 from api.request_id import RequestIdMiddleware
-from api.resources import Clock, Resources, open_resources, utc_now
+from api.resources import Clock, Resources, open_resources
 from api.settings import Settings
 from hpsearch import __version__
 from hpsearch.service import reaper
@@ -30,7 +30,7 @@ def create_app(
     settings: Settings | None = None,
     *,
     resources: Resources | None = None,
-    clock: Clock = utc_now,
+    clock: Clock | None = None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
     """The server. Without `settings` they come from `HPSEARCH_*`.
@@ -127,6 +127,8 @@ async def _reap(held: Resources, monotonic: Callable[[], float], stopped: asynci
 
 
 def _tick(held: Resources, monotonic: Callable[[], float]) -> int:
+    held.disk.check()
+    held.read_clock()
     return reaper.tick(
         held.db, now=held.clock(), monotonic=monotonic(), lease_seconds=held.settings.lease_seconds
     )

@@ -35,7 +35,10 @@ def readyz(response: Response, held: Held) -> Health:
     except HpsearchError as error:
         response.status_code = 503
         return Health(status="unavailable", checks={"database": error.message})
-    return Health(status="ok", checks={"database": "ok"})
+    if held.disk.problem:
+        response.status_code = 503
+        return Health(status="unavailable", checks={"database": "ok", "disk": held.disk.problem})
+    return Health(status="ok", checks={"database": "ok", "disk": "ok"})
 
 
 @router.get("/version", operation_id="version")

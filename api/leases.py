@@ -55,7 +55,8 @@ async def lease(body: LeaseRequest, request: Request, held: Held) -> LeaseRespon
 
 
 def _try_lease(held: Resources, body: LeaseRequest) -> LeaseResponse:
-    return leases.lease(held.db, body, now=held.clock(), lease_seconds=held.settings.lease_seconds)
+    term = held.settings.lease_seconds
+    return leases.lease(held.db, body, now=held.clock(), lease_seconds=term, paused=held.disk.problem)
 
 
 @router.post("/leases:report", operation_id="report")

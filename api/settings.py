@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     reaper_seconds: float = Field(default=2.0, gt=0, le=600)
     max_body_bytes: int = Field(default=16 * MIB, ge=1_024, description="of JSON, after decompression")
     max_checkpoint_bytes: int = Field(default=8_192 * MIB, ge=1_024)
+    min_free_mib: float = Field(default=64, ge=0, description="of disk, below which no trials are handed out")
+    ballast_mib: float = Field(default=8, ge=0, description="of disk, held back for results when it is full")
     bad_tokens_per_minute: int = Field(default=60, ge=1)
 
     @property

@@ -1,6 +1,7 @@
 """Trials: list, look at their curves, runs and logs, stop, retry, fetch checkpoints."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from api.auth import CHANGE, VIEW, Allow
 from api.bodies import StrictRoute
-from api.checkpoints import open_stored
+from api.checkpoints import is_intact, open_stored
 from api.parameters import CheckpointName, Held, PageSize, PageToken, StudyKey, TrialKey
 from hpsearch.records import Run, Series, StageKind, Trial, TrialState
 from hpsearch.service import checkpoints, trials
@@ -90,8 +91,9 @@ def retry_trial(trial: TrialKey, held: Held) -> Trial:
     dependencies=fetch,
 )
 def get_checkpoint(trial: TrialKey, name: CheckpointName, held: Held) -> Response:
-    """The file, with its SHA-256 in `X-Content-SHA256`."""
-    checkpoint, path = checkpoints.find(held.db, trial, name)
+    """The file, with its SHA-256 in `X-Content-SHA256`. Where the newest one is damaged, the one before it."""
+    whole = partial(is_intact, held.settings.home.checkpoints)
+    checkpoint, path = checkpoints.find(held.db, trial, name, whole)
     headers = {
         "Content-Length": str(checkpoint.size),
         "X-Content-SHA256": checkpoint.sha256,

@@ -42,9 +42,16 @@ GONE_AFTER_LEASES = 3  # unseen for so many leases, a worker no longer counts
 
 @retried
 def lease(
-    db: Database, request: LeaseRequest, *, now: datetime, lease_seconds: float = LEASE_SECONDS
+    db: Database,
+    request: LeaseRequest,
+    *,
+    now: datetime,
+    lease_seconds: float = LEASE_SECONDS,
+    paused: str = "",
 ) -> LeaseResponse:
     """A pack of trials for one slot, empty where none waits; it does not wait itself.
+
+    `paused`: why nothing new is handed out now, if so.
 
     The same `request_id` again returns the same leases while they are active. Raises NotFound for an unknown
     worker and Conflict for one whose name another daemon has taken over.
@@ -63,6 +70,8 @@ def lease(
             return LeaseResponse(leases=_again(tx, held, lease_seconds))
         if worker.worker.state is WorkerState.DRAINING:
             return LeaseResponse(leases=())
+        if paused:
+            return LeaseResponse(leases=(), detail=paused)
         suspended = breaker.suspension(tx, worker.id)
         if suspended is not None:
             if now < suspended.until or runs.has_active(tx, worker.id):

@@ -6,7 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import wraps
+from pathlib import Path
+from sqlite3 import SQLITE_FULL
 from typing import Literal, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, text
@@ -22,13 +25,15 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from hpsearch.errors import HpsearchError, InvalidInput, Unavailable
+from hpsearch.errors import DiskFull, HpsearchError, InvalidInput, Unavailable
 from hpsearch.store import migrate as migration
 from hpsearch.store import postgres, sqlite
 
 Transaction = Connection
 
 log = logging.getLogger(__name__)
+
+_POSTGRES_TIME = text("SELECT extract(epoch FROM clock_timestamp())::double precision")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -109,6 +114,13 @@ class Database:
         with _translated(), self._readers.begin() as tx:
             yield tx
 
+    def wall_clock(self) -> datetime:
+        """The time that all servers of this database share: Postgres's own, or for SQLite this machine's."""
+        if self.dialect == "sqlite":
+            return datetime.now(UTC)
+        with self.read() as tx:
+            return datetime.fromtimestamp(tx.execute(_POSTGRES_TIME).scalar_one(), UTC)
+
     def close(self) -> None:
         """Close every connection; SQLite's writer goes last, so that it empties the write-ahead log."""
         self._readers.dispose()
@@ -134,6 +146,12 @@ def allow_long_statements(tx: Transaction, seconds: int = 60) -> None:
     """Lift the statement limit for the rest of this transaction: bulk plans and deletions."""
     if tx.dialect.name == "postgresql":
         tx.execute(text(f"SET LOCAL statement_timeout = '{int(seconds)}s'"))
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite URL; None for Postgres. Raises InvalidInput for a URL that can't be read."""
+    parsed = _parse(url)
+    return Path(parsed.database or "").absolute() if parsed.get_backend_name() == "sqlite" else None
 
 
 def _parse(url: str) -> URL:
@@ -174,6 +192,10 @@ def _failure(error: DBAPIError) -> HpsearchError | None:
     state = getattr(error.orig, "sqlstate", None)
     if state in (postgres.SERIALIZATION_FAILURE, postgres.DEADLOCK_DETECTED):
         return TransactionConflict("the database asked to run the transaction again")
+    if state == postgres.DISK_FULL or getattr(error.orig, "sqlite_errorcode", None) == SQLITE_FULL:
+        return DiskFull(
+            "the database's disk is full; nothing was stored", hint="free disk space on the server"
+        )
     # A file that is damaged or no database is SQLite's plain DatabaseError.
     if (
         error.connection_invalidated

@@ -186,14 +186,16 @@ class Reporter:
                 response = self._server.report(batch)
             except (ServerUnreachable, Unavailable) as error:
                 log.warning("reports wait for the server: %s", error)
+                pause = self._backoff.next_seconds(error)
             except (InvalidInput, LeaseLost) as error:
                 return self._deliver_singly(batch, error)
             except HpsearchError as error:
                 log.error("the server did not take reports, trying again: %s", error)
+                pause = self._backoff.next_seconds(error)
             else:
                 self._backoff.reset()
                 return response
-            self._closed.wait(self._backoff.next_seconds())
+            self._closed.wait(pause)
         return None
 
     def _deliver_singly(self, batch: ReportRequest, error: HpsearchError) -> ReportResponse | None:

@@ -152,7 +152,7 @@ class SlotLoop:
                 raise
             except HpsearchError as error:
                 log.warning("slot %d waits for the server: %s", body.slot, error)
-                self._draining.wait(self._backoff.next_seconds())
+                self._draining.wait(self._backoff.next_seconds(error))
                 continue
             leases = answer.leases
             self._backoff.reset()
@@ -220,7 +220,7 @@ class SlotLoop:
                 break
             except HpsearchError as error:
                 log.warning("run %s waits for its checkpoint: %s", lease.run_id, error)
-                self._draining.wait(self._backoff.next_seconds())
+                self._draining.wait(self._backoff.next_seconds(error))
         return None
 
     def _give_back(self, leases: tuple[Lease, ...]) -> None:

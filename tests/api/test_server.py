@@ -102,3 +102,15 @@ def test_a_created_application_has_loaded_no_torch_and_starts_fast(settings: Set
     seconds, *loaded = done.stdout.split()
     assert not {"torch", "torchvision", "safetensors", "sklearn", "httpx2"} & set(loaded)
     assert float(seconds) < 2  # of processor time; about 0.7 s on a quiet machine
+
+
+def test_a_second_home_on_the_same_sqlite_file_is_refused(settings: Settings, tmp_path: Path) -> None:
+    with background(settings):
+        other = settings.model_copy(
+            update={"home": Home(tmp_path / "other"), "database_url": settings.database}
+        )
+        second = run_server(other, "--database-url", settings.database)
+        _, error = second.communicate(timeout=30)
+    assert second.returncode == 4, error
+    assert "has the database" in " ".join(error.split())
+    assert "Traceback" not in error
