@@ -21,6 +21,7 @@ from api.request_id import RequestIdMiddleware
 from api.resources import Clock, Resources, open_resources
 from api.settings import Settings
 from hpsearch import __version__
+from hpsearch.errors import Unavailable
 from hpsearch.service import reaper
 
 PREFIX = "/api/v1"
@@ -116,8 +117,9 @@ async def _reap(held: Resources, monotonic: Callable[[], float], stopped: asynci
         try:
             if await anyio.to_thread.run_sync(tick):
                 held.ring()
-        except Exception:
-            # The reaper must outlive a database that is away; the next tick tries again.
+        except Unavailable as away:  # the next tick tries again
+            logging.getLogger("api").warning("the reaper waits: %s", away)
+        except Exception:  # the reaper outlives a bug of ours
             logging.getLogger("api").exception("the reaper's tick failed")
         try:
             async with asyncio.timeout(held.settings.reaper_seconds):
