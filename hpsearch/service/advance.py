@@ -38,10 +38,11 @@ def advance(tx: Transaction, study_id: StudyId, *, now: datetime) -> None:
         moves.move_study(tx, study, StudyState.STOPPED, reason=study.study.reason, now=now)
     if study.state is not StudyState.RUNNING:
         return
-    spec = study.spec
     if study.waiting + study.running > 0:
-        _stop_if_spent(tx, study, spec, now=now)
+        if study.limited:
+            _stop_if_spent(tx, study, study.spec, now=now)
         return
+    spec = study.spec
     try:
         with savepoint(tx):
             if spec.method in PLAIN:

@@ -57,6 +57,9 @@ class Suspension:
 
 def suspension(tx: Transaction, worker_id: WorkerId) -> Suspension | None:
     """Whether the worker's own failures suspend it, or did and it is on trial since."""
+    last = runs.last_ended(tx, worker_id, 1)  # one look is enough for a worker that does well
+    if not last or last[0].run.state in RESULTS:
+        return None
     streak = _streak(runs.last_ended(tx, worker_id, LOOK_BACK))
     if len({row.run.trial_id for row in streak}) < STREAK:
         return None

@@ -57,9 +57,14 @@ def deadline(spec: StudySpec, *, now: datetime) -> datetime | None:
     return None if spec.budget.minutes is None else now + timedelta(minutes=spec.budget.minutes)
 
 
+def books(study: StudyRow) -> bool:
+    """Whether the study's device time is kept."""
+    return study.study.spec["budget"].get("device_hours") is not None
+
+
 def book(tx: Transaction, study: StudyRow, ended: RunRow, *, now: datetime) -> None:
     """Add the device time of a run that has just ended. The caller holds the study's lock."""
-    if study.study.spec["budget"].get("device_hours") is None:
+    if not books(study):
         return
     began = runs.last_end_in_pack(tx, ended) or ended.run.started_at
     studies.add_device_seconds(tx, study.id, max(0.0, (now - began).total_seconds()))

@@ -19,12 +19,6 @@ from hpsearch.wire import LOG_BYTES
 FAST = 1  # zlib level: the columns are small, the server's one writer waits for them
 
 
-def add_chunk(tx: Transaction, run_id: RunId, seq: int, series: Series) -> None:
-    """Store a stretch of curves; the same (run, seq) again changes nothing."""
-    values = {"run_id": run_id, "seq": seq, "data": pack(series)}
-    tx.execute(_insert(tx).values(values).on_conflict_do_nothing())
-
-
 def chunks(
     tx: Transaction, run_ids: Collection[RunId], names: Collection[str] | None = None
 ) -> dict[RunId, list[Series]]:
@@ -96,10 +90,6 @@ def _tail(text: str) -> str:
     if len(text) <= LOG_BYTES // 4:  # even if every character took four bytes
         return text
     return text.encode()[-LOG_BYTES:].decode("utf-8", "ignore")
-
-
-def _insert(tx: Transaction) -> Any:
-    return (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(metric_chunks)
 
 
 def _insert_log(tx: Transaction) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 
 from hpsearch.records import (
     FailureReason,
@@ -19,6 +19,27 @@ from hpsearch.records import (
 )
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import runs, studies, workers
+
+# What every lease and report runs is built once: building a statement takes as long as running it.
+_INSERT = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
+_LOCK = (
+    select(runs).where(runs.c.id.in_(bindparam("ids", expanding=True))).order_by(runs.c.id).with_for_update()
+)
+_OF_REQUEST = (
+    select(runs)
+    .where(
+        runs.c.worker_id == bindparam("worker"),
+        runs.c.state == RunState.ACTIVE.value,
+        runs.c.request_id == bindparam("request"),
+    )
+    .order_by(runs.c.id)
+)
+_LAST_ENDED = (
+    select(runs)
+    .where(runs.c.worker_id == bindparam("worker"), runs.c.state != RunState.ACTIVE.value)
+    .order_by(runs.c.id.desc())
+    .limit(bindparam("most"))
+)
 
 
 @dataclass(frozen=True)
@@ -77,9 +98,8 @@ def insert_runs(
         }
         for run in new
     ]
-    # Row by row on purpose: a pack is small, and its ids must rise in the order it is trained.
-    one = insert(runs).returning(runs.c.id)
-    return [RunId(tx.execute(one, row).scalar_one()) for row in rows]
+    # In one statement, sorted: a pack's ids must rise in the order it is trained.
+    return [RunId(run_id) for run_id in tx.execute(_INSERT, rows).scalars()]
 
 
 def studies_of(tx: Transaction, ids: Collection[RunId]) -> list[StudyId]:
@@ -90,7 +110,7 @@ def studies_of(tx: Transaction, ids: Collection[RunId]) -> list[StudyId]:
 
 def lock(tx: Transaction, ids: Collection[RunId]) -> dict[RunId, RunRow]:
     """The runs, which nobody else changes until this transaction ends."""
-    rows = tx.execute(select(runs).where(runs.c.id.in_(set(ids))).order_by(runs.c.id).with_for_update())
+    rows = tx.execute(_LOCK, {"ids": list(set(ids))})
     return {row.id: _row(row) for row in rows}
 
 
@@ -114,13 +134,7 @@ def lock_active(
 
 def of_request(tx: Transaction, worker_id: WorkerId, request_id: str) -> list[RunRow]:
     """The active runs that this request was given."""
-    rows = tx.execute(
-        select(runs)
-        .where(
-            runs.c.worker_id == worker_id, runs.c.state == RunState.ACTIVE, runs.c.request_id == request_id
-        )
-        .order_by(runs.c.id)
-    )
+    rows = tx.execute(_OF_REQUEST, {"worker": worker_id, "request": request_id})
     return [_row(row) for row in rows]
 
 
@@ -142,13 +156,7 @@ def ids_of_trials(tx: Transaction, trial_ids: Collection[TrialId]) -> dict[Trial
 
 def last_ended(tx: Transaction, worker_id: WorkerId, limit: int) -> list[RunRow]:
     """The worker's runs that have ended, newest first."""
-    rows = tx.execute(
-        select(runs)
-        .where(runs.c.worker_id == worker_id, runs.c.state != RunState.ACTIVE)
-        .order_by(runs.c.id.desc())
-        .limit(limit)
-    )
-    return [_row(row) for row in rows]
+    return [_row(row) for row in tx.execute(_LAST_ENDED, {"worker": worker_id, "most": limit})]
 
 
 def last_ended_by_others(tx: Transaction, study_id: StudyId, worker_id: WorkerId, limit: int) -> list[RunRow]:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 
 from hpsearch.records import Slot, Worker, WorkerId, WorkerState
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import workers
 from hpsearch.wire import RegisterWorker
+
+_LOCK = select(workers).where(workers.c.id == bindparam("key")).with_for_update()
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def incarnations(tx: Transaction, name: str) -> tuple[int, WorkerId | None]:
 
 def lock(tx: Transaction, worker_id: WorkerId) -> WorkerRow | None:
     """The worker, for whom nobody else leases until this transaction ends."""
-    row = tx.execute(select(workers).where(workers.c.id == worker_id).with_for_update()).one_or_none()
+    row = tx.execute(_LOCK, {"key": worker_id}).one_or_none()
     return None if row is None else _row(row)
 
 

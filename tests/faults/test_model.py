@@ -226,7 +226,7 @@ class Calls(RuleBasedStateMachine):
             ).all()
             for trial in known:
                 attempts = [row for row in stored if row.trial_id == trial.id]
-                active = [run.id for run in attempts if run.state is RunState.ACTIVE]
+                active = [run.id for run in attempts if run.state == RunState.ACTIVE]
                 mine = [run for run, one in self.runs.items() if one.trial == trial.id]
                 assert [run.id for run in attempts] == mine
                 assert [run.epoch for run in attempts] == list(range(1, trial.epoch + 1))
