@@ -114,3 +114,14 @@ def test_a_second_home_on_the_same_sqlite_file_is_refused(settings: Settings, tm
     assert second.returncode == 4, error
     assert "has the database" in " ".join(error.split())
     assert "Traceback" not in error
+
+
+def test_answers_do_not_wait_for_delayed_acknowledgements(settings: Settings) -> None:
+    with background(settings) as address, httpx2.Client(trust_env=False) as http:
+        http.get(f"{address.url}/version")
+        took = []
+        for _ in range(15):
+            began = time.perf_counter()
+            http.get(f"{address.url}/version")
+            took.append(time.perf_counter() - began)
+    assert min(took) < 0.03  # 40 ms each where Nagle's algorithm waits
