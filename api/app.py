@@ -70,7 +70,7 @@ def create_app(
 
 def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix=PREFIX)
-    for module in (studies, trials, leases, workers, tokens, events):
+    for module in (leases, workers, studies, trials, tokens, events):  # tried in this order: the busiest first
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)

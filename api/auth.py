@@ -112,7 +112,7 @@ class Allow:
     def __init__(self, *roles: Role) -> None:
         self.roles = frozenset(roles) | {"admin"}
 
-    def __call__(self, request: Request) -> None:
+    async def __call__(self, request: Request) -> None:
         token: Token = request.state.token
         if token.scope not in self.roles:
             raise Forbidden(
