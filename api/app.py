@@ -70,7 +70,14 @@ def create_app(
 
 def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix=PREFIX)
-    for module in (leases, workers, studies, trials, tokens, events):  # tried in this order: the busiest first
+    for module in (
+        leases,
+        workers,
+        studies,
+        trials,
+        tokens,
+        events,
+    ):  # tried in this order: the busiest first
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)

@@ -82,7 +82,8 @@ class RegisterWorker(Record):
     """A worker says what it is. The same `name` again is a new incarnation: older leases end at once.
 
     `interrupted`: which of them were in progress, and are charged with a crash; None where that is not known,
-    and then the first of each pack is.
+    and then the first of each pack is. `start_id` is drawn at each start of a daemon: the same one again, from
+    a repeated or belated call, is the same incarnation and ends nothing.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -91,6 +92,7 @@ class RegisterWorker(Record):
     slots: tuple[Slot, ...] = Field(min_length=1, max_length=256)
     labels: tuple[str, ...] = Field(default=(), max_length=64)
     interrupted: tuple[Interrupted, ...] | None = Field(default=None, max_length=256)
+    start_id: str | None = Field(default=None, min_length=8, max_length=64)
 
 
 class HeartbeatRequest(Record):

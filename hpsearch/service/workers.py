@@ -21,6 +21,9 @@ def register(db: Database, body: RegisterWorker, *, now: datetime) -> Worker:
     left was taken down with it, and the trial in progress is charged with a crash."""
     with db.write() as tx:
         count, before = workers.incarnations(tx, body.name)
+        known = workers.of_start(tx, body.name, body.start_id) if body.start_id else None
+        if known is not None:
+            return known.worker
         if before is not None:
             workers.set_state(tx, before, WorkerState.GONE)
             _take_over(tx, before, body.interrupted, now=now)

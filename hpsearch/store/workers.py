@@ -37,6 +37,7 @@ def insert_worker(tx: Transaction, body: RegisterWorker, *, incarnation: int, no
         "slots": [slot.model_dump(mode="json") for slot in body.slots],
         "slot_count": len(body.slots),
         "labels": list(body.labels),
+        "start_id": body.start_id,
         "registered_at": now,
         "last_seen_at": now,
     }
@@ -53,6 +54,13 @@ def incarnations(tx: Transaction, name: str) -> tuple[int, WorkerId | None]:
         .with_for_update()
     ).one_or_none()
     return (0, None) if row is None else (row.incarnation, row.id)
+
+
+def of_start(tx: Transaction, name: str, start_id: str) -> WorkerRow | None:
+    """The incarnation of this name that this start of its daemon registered."""
+    wanted = select(workers).where(workers.c.name == name, workers.c.start_id == start_id)
+    row = tx.execute(wanted).one_or_none()
+    return None if row is None else _row(row)
 
 
 def lock(tx: Transaction, worker_id: WorkerId) -> WorkerRow | None:

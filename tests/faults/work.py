@@ -156,6 +156,7 @@ class CountingWorker:
             version="0",
             slots=(slot,),
             interrupted=self._place.interrupted,
+            start_id=uuid.uuid4().hex,
         )
         while True:
             try:

@@ -52,3 +52,15 @@ def test_last_words_about_another_workers_run_are_ignored(fleet: Any, make: Any)
     trial = trials.get(fleet.db, lease.trial_id)
     assert (trial.state, trial.rescues) == (TrialState.RUNNING, 0)
     assert [log.text for log in trials.log(fleet.db, lease.trial_id)] == [""]
+
+
+def test_registering_again_after_a_lost_answer_ends_nothing(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid())
+    worker = fleet.worker("node", start_id="the-first-start")
+    lease = fleet.one(worker)
+    assert fleet.worker("node", start_id="the-first-start").id == worker.id
+    assert fleet.report(worker.id, lease.run_id, make.done()).status == "ok"
+    newer = fleet.worker("node", start_id="the-second-start")
+    assert newer.id != worker.id
+    assert fleet.worker("node", start_id="the-first-start").id == worker.id
+    assert fleet.one(newer).number == lease.number + 1
