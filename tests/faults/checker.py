@@ -99,6 +99,9 @@ def _events(tx: Transaction, study_id: StudyId, known: list[Trial]) -> Iterator[
 
 def _acknowledged(tx: Transaction, history: History) -> Iterator[str]:
     """Each write that was answered with ok is there; an unknown one may be."""
+    for report in history.reports:
+        if report.status == "refused":  # no worker of ours ever says two things of one run
+            yield f"run {report.run}: its own result, repeated, was refused"
     told = [report for report in history.reports if report.status == "ok"]
     stored = {row.id: row for row in tx.execute(select(run_rows))}
     chunks = _chunks_by_seq(tx, {report.run for report in told})

@@ -64,6 +64,14 @@ def test_a_daemon_that_is_killed_takes_its_children_with_it_within_a_second(
         wait_until_gone(pid, seconds=max(0.0, died_at + 1 - time.monotonic()))
 
 
+def test_a_child_that_hears_nothing_dies_with_its_daemon_too(start: Callable[[str], Started]) -> None:
+    process, pids = start("Deaf")
+    process.kill()
+    process.wait()
+    for pid in pids:
+        wait_until_gone(pid, seconds=2)
+
+
 def test_sigterm_hands_trials_back_with_a_checkpoint_and_exits_0(start: Callable[[str], Started]) -> None:
     process, pids = start("Slow")
     process.send_signal(signal.SIGTERM)
