@@ -82,7 +82,7 @@ GUARDS = (
         "hpsearch/service/reports.py",
         "return outcome_digest(one) == row.outcome_digest",
         "return False",
-        (f"{CRASH}[after]",),
+        (f"{LEASES}test_the_same_outcome_twice_is_stored_once[sqlite]",),
     ),
     Guard(
         "budget: counted where trials are claimed",
@@ -167,7 +167,7 @@ GUARDS = (
         "hpsearch/worker/lifeline.py",
         "    if sys.platform != \"linux\":\n        return",
         "    return",
-        ("tests/worker/test_daemon.py::test_a_child_that_hears_nothing_dies_with_its_daemon_too",),
+        ("tests/worker/test_daemon.py::test_a_deaf_child_dies_even_where_daemon_and_fork_server_are_killed_at_once",),
     ),
     Guard(
         "lock: one server per SQLite file",
