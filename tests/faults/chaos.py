@@ -147,6 +147,12 @@ class Fleet:
         _kill(self.servers[number])
         self.servers[number] = self._run(serve, self.settings[number])
 
+    def stop_server(self) -> None:
+        _kill(self.servers[0])
+
+    def start_server(self) -> None:
+        self.servers[0] = self._run(serve, self.settings[0])
+
     def kill_database(self) -> None:
         assert self.database is not None
         self.database.kill()

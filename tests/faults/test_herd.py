@@ -1,4 +1,4 @@
-"""T13: two hundred workers beat while their server is killed and started again."""
+"""T13: two hundred workers beat while their server is killed, away for longer than a lease, and started again."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ from tests.faults.sizes import sized
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
-def test_no_lease_of_a_live_worker_is_lost_across_a_restart_and_heartbeats_stay_quick(
+def test_no_lease_of_a_live_worker_is_lost_in_an_outage_and_heartbeats_stay_quick_after_it(
     tmp_path: Path, figure: Figure
 ) -> None:
     workers = sized(200, 1_000)
@@ -29,7 +29,7 @@ def test_no_lease_of_a_live_worker_is_lost_across_a_restart_and_heartbeats_stay_
         fleet.client.create_study(grid_of(workers))
         held = [lease_one(fleet.client, number) for number in range(workers)]
         over = threading.Event()
-        took: list[float] = []
+        took: list[tuple[float, float]] = []  # (when it began, seconds)
         crew = [
             threading.Thread(target=beat, args=(fleet.client, worker, run, number * 2 / workers, over, took))
             for number, (worker, run) in enumerate(held)
@@ -37,9 +37,11 @@ def test_no_lease_of_a_live_worker_is_lost_across_a_restart_and_heartbeats_stay_
         for thread in crew:
             thread.start()
         over.wait(2)
-        fleet.kill_server()
+        fleet.stop_server()
+        over.wait(1.5 * lease_seconds)  # longer than any lease
+        fleet.start_server()
         wait_until_ready(fleet.client)
-        took.clear()  # what counts is from readyz on
+        ready_at = time.monotonic()
         over.wait(lease_seconds + 3)
         over.set()
         for thread in crew:
@@ -52,15 +54,16 @@ def test_no_lease_of_a_live_worker_is_lost_across_a_restart_and_heartbeats_stay_
         ]
     finally:
         fleet.stop()
-    slowest = quantiles(took, n=100)[98]
+    beats = [seconds for began, seconds in took if began > ready_at]
+    slowest = quantiles(beats, n=100)[98]
     figure(
         test="T13 herd",
-        size=f"{workers} workers across a restart: p99 {1000 * slowest:.0f} ms, {len(lost)} false rescues",
+        size=f"{workers} workers through an outage of 1.5 leases: p99 {1000 * slowest:.0f} ms, {len(lost)} false rescues",
         violations=len(lost),
     )
     assert lost == []
-    assert len(took) > 2 * workers
-    assert slowest < 1.0
+    assert len(beats) > workers
+    assert slowest < sized(lease_seconds / 3, 1.0)  # other tests share the cores
 
 
 def lease_one(client: Client, number: int) -> tuple[int, int]:
@@ -71,7 +74,12 @@ def lease_one(client: Client, number: int) -> tuple[int, int]:
 
 
 def beat(
-    client: Client, worker: int, run: int, delay: float, over: threading.Event, took: list[float]
+    client: Client,
+    worker: int,
+    run: int,
+    delay: float,
+    over: threading.Event,
+    took: list[tuple[float, float]],
 ) -> None:
     """Three times a lease, as a daemon does."""
     over.wait(delay)
@@ -79,7 +87,7 @@ def beat(
         began = time.monotonic()
         try:
             client.heartbeat(worker, HeartbeatRequest(runs=(run,)))  # type: ignore[arg-type]
-            took.append(time.monotonic() - began)
+            took.append((began, time.monotonic() - began))
         except HpsearchError:
             over.wait(0.5)
             continue
