@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint types contracts pytest wheel fuzz bench judge clean
+.PHONY: run test lint types contracts pytest wheel fuzz bench faults judge clean
 
 run: .venv/installed
 	$(BIN)/hpsearch run studies/digits_mlp
@@ -42,6 +42,14 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/planning.py
 	$(BIN)/python benchmarks/regularizers.py
+	$(BIN)/python benchmarks/load.py
+
+# The fault tests at their release sizes (half an hour), every guard removed in turn, and the peer under the same kills.
+faults: .venv/installed
+	$(BIN)/python benchmarks/faults.py
+	PYTHONPATH=. $(BIN)/python benchmarks/sabotage.py --seeds 3
+	PYTHONPATH=. $(BIN)/python benchmarks/duel.py
+	PYTHONPATH=. $(BIN)/python benchmarks/duel.py --database postgres
 
 # Is the judgement of a run right? Planted faults of the scoring suite, beside four systems' default rules.
 judge: .venv/installed

@@ -148,7 +148,7 @@ class Allow:
     def permits(self, token: Token) -> bool:
         return token.scope in self.roles
 
-    def __call__(self, request: Request) -> None:
+    async def __call__(self, request: Request) -> None:
         token: Token = request.state.token
         if not self.permits(token):
             raise Forbidden(

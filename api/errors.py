@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from hpsearch.errors import HpsearchError, Problem
+from hpsearch.errors import DiskFull, HpsearchError, Problem
 from hpsearch.sentences import describe
 from hpsearch.wire import ProblemDetails, ProblemItem
 
@@ -87,6 +87,8 @@ def install(app: FastAPI) -> None:
 
 def _house(request: Request, error: Exception) -> Response:
     assert isinstance(error, HpsearchError)
+    if isinstance(error, DiskFull):
+        request.app.state.resources.disk.give_way()
     return problem_response(error, request.scope)
 
 

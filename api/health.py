@@ -1,6 +1,5 @@
 """Is it alive, can it work, what is it, how much is there."""
 
-import shutil
 from collections import Counter
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,7 +9,6 @@ from api.auth import VIEW
 from api.bodies import StrictRoute
 from api.parameters import Held
 from api.resources import Resources
-from api.settings import MIB
 from api.telemetry import Telemetry
 from hpsearch import __version__
 from hpsearch.errors import HpsearchError
@@ -34,7 +32,7 @@ async def healthz() -> Health:
 )
 def readyz(response: Response, held: Held) -> Health:
     """The database answers, its schema is this program's (or a newer one's), and the disk has room."""
-    checks = {"database": "ok", "schema": "ok", "disk": _disk(held)}
+    checks = {"database": "ok", "schema": "ok", "disk": held.disk.problem or "ok"}
     try:
         state = maintenance.schema_state(held.db)
         checks["schema"] = "ok" if state in ("current", "newer") else f"{state}: run `hpsearch db upgrade`"
@@ -43,14 +41,6 @@ def readyz(response: Response, held: Held) -> Health:
     ready = all(said == "ok" for said in checks.values())
     response.status_code = 200 if ready else 503
     return Health(status="ok" if ready else "unavailable", checks=checks)
-
-
-def _disk(held: Resources) -> str:
-    try:
-        free = shutil.disk_usage(held.settings.home.path).free // MIB
-    except OSError as error:
-        return str(error.strerror)
-    return "ok" if free >= held.settings.min_free_mib else f"{free} MiB are free"
 
 
 @router.get("/version", operation_id="version")

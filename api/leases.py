@@ -55,7 +55,8 @@ async def lease(body: LeaseRequest, request: Request, held: Held) -> LeaseRespon
 
 
 def _try_lease(held: Resources, body: LeaseRequest) -> LeaseResponse:
-    return leases.lease(held.db, body, now=held.clock(), lease_seconds=held.settings.lease_seconds)
+    term = held.settings.lease_seconds
+    return leases.lease(held.db, body, now=held.clock(), lease_seconds=term, paused=held.disk.problem)
 
 
 @router.post("/leases:report", operation_id="report")
@@ -117,6 +118,8 @@ def _report_one(held: Resources, worker: WorkerId, one: RunReport) -> ReportResu
     (result,) = report(body, held).results
     if result.status == "lease_lost":
         raise LeaseLost(result.detail or f"the lease of run {one.run_id} is over; drop this run")
+    if result.status == "refused":
+        raise InvalidInput(result.detail)
     return result
 
 

@@ -76,7 +76,9 @@ def _listening(
 def bind(host: str, port: int) -> socket.socket:
     """A bound socket; port 0 is a free one. Raises HpsearchError for a taken port or a foreign address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only where the socket names its protocol; without it each answer waits 40 ms for
+    # the client's delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host.strip("[]"), port))

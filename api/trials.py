@@ -1,6 +1,7 @@
 """Trials: list, look at their curves, runs and logs, stop, retry, fetch checkpoints."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from api.auth import CHANGE, VIEW, Allow
 from api.bodies import StrictRoute
-from api.checkpoints import open_stored
+from api.checkpoints import is_intact, open_stored
 from api.parameters import CheckpointName, Held, PageSize, PageToken, StudyKey, TrialKey
 from api.ranges import ByteRange, asked_range
 from hpsearch.diagnosis import Diagnosis
@@ -106,8 +107,11 @@ def get_checkpoint(
     held: Held,
     asked: Annotated[str | None, Header(alias="Range")] = None,
 ) -> Response:
-    """The file, or one range of it, with the whole file's SHA-256 in `X-Content-SHA256`."""
-    checkpoint, path = checkpoints.find(held.db, trial, name)
+    """The file, or one range of it, with the whole file's SHA-256 in `X-Content-SHA256`. Where the newest one is
+    damaged, the one before it.
+    """
+    whole = partial(is_intact, held.settings.home.checkpoints)
+    checkpoint, path = checkpoints.find(held.db, trial, name, whole)
     part = asked_range(asked, checkpoint.size)
     headers = {
         "Accept-Ranges": "bytes",

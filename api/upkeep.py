@@ -11,6 +11,7 @@ import anyio.to_thread
 from api.maintenance import prune_all
 from api.resources import Resources
 from api.telemetry import Telemetry
+from hpsearch.errors import Unavailable
 from hpsearch.service import reaper
 from hpsearch.wire import Prune
 
@@ -48,8 +49,10 @@ async def _reap(
                 telemetry.lost.inc(lost)
                 logging.getLogger("api").warning("leases lost", extra={"leases": lost})
                 held.ring()
-        except Exception:
-            # The reaper must outlive a database that is away; the next tick tries again.
+        except Unavailable as away:  # the next tick tries again
+            telemetry.failed_ticks.inc()
+            logging.getLogger("api").warning("the reaper waits: %s", away)
+        except Exception:  # the reaper outlives a bug of ours
             telemetry.failed_ticks.inc()
             logging.getLogger("api").exception("the reaper's tick failed")
         await _pause(stopped, held.settings.reaper_seconds)
@@ -78,6 +81,8 @@ async def _pause(stopped: asyncio.Event, seconds: float) -> None:
 
 
 def _tick(held: Resources, monotonic: Callable[[], float]) -> int:
+    held.disk.check()
+    held.read_clock()
     return reaper.tick(
         held.db, now=held.clock(), monotonic=monotonic(), lease_seconds=held.settings.lease_seconds
     )

@@ -437,6 +437,7 @@ class Slot(Record):
 
 class WorkerState(StrEnum):
     ACTIVE = "active"
+    SUSPENDED = "suspended"  # its trials fail where others' succeed
     DRAINING = "draining"
     GONE = "gone"
 

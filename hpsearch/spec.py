@@ -70,6 +70,7 @@ class StudyBudget(Record):
 
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
     minutes: float | None = Field(default=None, gt=0)
+    device_hours: float | None = Field(default=None, gt=0, description="of slots, summed over all runs")
 
 
 class StudySpec(Record):

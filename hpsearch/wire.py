@@ -72,14 +72,28 @@ class Lease(Record):
 # --- workers -------------------------------------------------------------------------------------
 
 
+class Interrupted(Record):
+    """A run that was being trained when its daemon ended without a word, and the last that it printed."""
+
+    run_id: RunId
+    log: str = Field(default="", max_length=LOG_BYTES)
+
+
 class RegisterWorker(Record):
-    """A worker says what it is. The same `name` again is a new incarnation: older leases end at once."""
+    """A worker says what it is. The same `name` again is a new incarnation: older leases end at once.
+
+    `interrupted`: which of them were in progress, and are charged with a crash; None where that is not known,
+    and then the first of each pack is. `start_id` is drawn at each start of a daemon: the same one again, from
+    a repeated or belated call, is the same incarnation and ends nothing.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     host: str = Field(max_length=255)
     version: str = Field(max_length=50)
     slots: Annotated[tuple[Slot, ...], FailFast()] = Field(min_length=1, max_length=256)
     labels: Annotated[tuple[str, ...], FailFast()] = Field(default=(), max_length=64)
+    interrupted: Annotated[tuple[Interrupted, ...] | None, FailFast()] = Field(default=None, max_length=256)
+    start_id: str | None = Field(default=None, min_length=8, max_length=64)
 
 
 class HeartbeatRequest(Record):
@@ -107,7 +121,10 @@ class LeaseRequest(Record):
 
 
 class LeaseResponse(Record):
+    """`detail`: why this worker is given nothing, where that is its own fault."""
+
     leases: tuple[Lease, ...]
+    detail: str = ""
 
 
 class RunReport(Record):
@@ -154,8 +171,10 @@ class RunFinish(Record):
 
 
 class ReportResult(Record):
+    """`refused`: the run has ended with another outcome, which stays."""
+
     run_id: RunId
-    status: Literal["ok", "lease_lost"]
+    status: Literal["ok", "lease_lost", "refused"]
     detail: str = ""
 
 

@@ -152,8 +152,9 @@ class Transport:
                 safe = repeatable or never_arrived(error.__cause__)
                 if not safe or time.monotonic() >= deadline:
                     raise
+                asked = error.retry_after_seconds
             # "Exponential Backoff And Jitter" (AWS): uniform below a ceiling that doubles.
-            self._sleep(self._rng.uniform(0, ceiling))
+            self._sleep(max(asked, self._rng.uniform(0, ceiling)))
             ceiling = min(2 * ceiling, MOST_WAIT_SECONDS)
 
     def parse(self, read: Callable[[bytes], T], response: httpx2.Response) -> T:

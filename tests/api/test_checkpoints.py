@@ -177,3 +177,38 @@ def test_deleting_a_study_removes_its_files(
     assert http.delete(f"{API}/studies/a-grid").status_code == 204
     assert files(settings) == []
     problem(http.get(f"{API}/studies/a-grid"), 404, "not_found")
+
+
+def run_again(http: TestClient, worker: int, run: int) -> int:
+    """The run is given back, and its trial is leased anew."""
+    headers = {"X-Worker-Id": str(worker)}
+    assert http.post(f"{API}/leases/{run}/release", json={"seq": 0}, headers=headers).status_code == 200
+    (one,) = lease(http, worker, f"request-after-{run}").leases
+    return one.run_id
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "gone"])
+def test_where_the_newest_checkpoint_is_damaged_the_one_before_it_is_given_and_then_none(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings, damage: str
+) -> None:
+    worker, run, trial = leased
+    put(http, worker, run, CONTENT, sha256=digest(CONTENT), name="last")
+    second = run_again(http, worker, run)
+    newer = CONTENT + b"more"
+    put(http, worker, second, newer, sha256=digest(newer), name="last")
+    where = f"{API}/trials/{trial}/checkpoints/last"
+    assert http.get(where).content == newer
+
+    for run_id, following in ((second, CONTENT), (run, None)):
+        (file,) = (path for path in files(settings) if path.parent.name == str(run_id))
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        if damage == "gone":
+            file.unlink()
+        else:
+            file.write_bytes(content if damage == "flipped" else content[:-1])
+        answer = http.get(where)
+        if following is None:
+            problem(answer, 404, "not_found")
+        else:
+            assert answer.content == following
