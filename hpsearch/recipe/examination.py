@@ -26,7 +26,7 @@ from hpsearch.vocabulary import VerdictCode
 LEAST_EVALUATIONS = 3
 WHOLE_EPOCHS = 8  # a run so long is held against its probes at whole epochs
 SMALL_GAP, GAP, WIDE_GAP, VAL_RISE = 0.04, 0.10, 0.20, 1.10
-LENGTH_SLOPE = 0.03  # of the validation figure that half of the run's length costs
+LENGTH_SLOPE = 0.06  # of the validation figure that half of the run's length costs
 DATA_SLOPE = 0.03  # of the validation figure that half of the training data cost
 NEARLY = 0.6  # of the best gain: a more specific cause that gets so far is the cause
 BLOCKING = (VerdictCode.VANISHING, VerdictCode.DEAD)  # no size helps behind them, only a way around
