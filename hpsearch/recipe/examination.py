@@ -19,6 +19,7 @@ from hpsearch.recipe.findings import (
     unproven,
     without_proof,
 )
+from hpsearch.recipe.segments import evaluated_curve, segment_of
 from hpsearch.recipe.suspicions import Suspicion, regularizers, still_falling, suspicions
 from hpsearch.records import Verdict
 from hpsearch.vocabulary import VerdictCode
@@ -35,7 +36,14 @@ FASTER = 10**0.5  # neighbours of a proven learning rate
 
 
 def examine(case: Case) -> tuple[Probe, ...] | Verdict:
-    """The probes to run next, or the verdict."""
+    """The probes to run next, or the verdict with the stretch of the curve that it speaks of."""
+    answer = _examine(case)
+    if not isinstance(answer, Verdict) or answer.segment is not None:
+        return answer
+    return answer.model_copy(update={"segment": segment_of(answer.code, evaluated_curve(case.run.seen))})
+
+
+def _examine(case: Case) -> tuple[Probe, ...] | Verdict:
     found = (
         bug(case)
         or evaluates_otherwise(case)
