@@ -1,9 +1,10 @@
 """Optimizer steps until a search names a point as good as the best: the recipe beside four rivals.
 
 Three real tables, one space (learning rate 1e-6 to 10, weight decay 0 or 1e-7 to 1e-1), one horizon, the same
-bounds for all. A method *hits* when the point it names (`study best` of that moment) has, on fresh seeds, a mean validation loss
-within one seed-SD of the best that any method named. Every step counts: step 1's check (in steps that take as
-long), overfitting, pruned and diverged runs. Each method may spend what 20 whole runs cost.
+bounds for all. A method *hits* when the point it names (`study best` of that moment) has, on fresh seeds, a
+mean validation loss within one seed-SD of the best that any method named. Every step counts: step 1's check
+(in steps that take as long), overfitting, pruned and diverged runs. Each method may spend what 60 whole runs
+cost.
 
 Run: python benchmarks/recipe_against_search.py [--seeds 10] [--epochs 15 50] [--tables digits cancer diabetes]
 """
@@ -12,21 +13,13 @@ import argparse
 import math
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import optuna
-from searchers import (
-    Step,
-    grid_search,
-    loss_of,
-    random_search,
-    recipe,
-    recipe_spec,
-    tpe_hyperband,
-    tpe_median,
-)
-from small_tables import Bench, Cancer, Diabetes, Digits, Table, Wine, full_run
+import torch
+from searchers import Rival, grid_search, random_search, recipe, recipe_spec, tpe_hyperband, tpe_median
+from small_tables import Bench, Cancer, Diabetes, Digits, Job, Table, Wine
 
 from hpsearch.records import Budget, Program, TrialPlan
 from hpsearch.space import Params
@@ -34,20 +27,28 @@ from hpsearch.space import Params
 TABLES: Mapping[str, tuple[type[Table], int]] = {  # and the batch size
     "digits": (Digits, 64), "cancer": (Cancer, 32), "diabetes": (Diabetes, 32), "wine": (Wine, 16),
 }  # fmt: skip
-FIXED = {"optimizer": "sgd", "momentum": 0.9, "preprocessing": "standardized", "monitors": False}
-WHOLE_RUNS = 20
-FRESH = range(100, 105)  # replicates that no search has seen
+WHOLE_RUNS = 60
+FRESH = range(100, 110)  # replicates that no search has seen
 FRESH_SEED = 10_000
 METHODS = ("recipe", "random", "grid", "TPE + median", "TPE + Hyperband")
-Point = tuple[tuple[str, object], ...]
+Point = tuple[tuple[str, float], ...]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Walk:
-    """One search with one seed: each point it named, when, and during which of its stages; what stages cost."""
+    """One search with one seed: each point it named, when, and in which stage; what its stages cost."""
 
-    named: tuple[tuple[float, Point, str], ...]
-    cost: Mapping[str, float]
+    named: list[tuple[float, Point, str]] = field(default_factory=list)
+    cost: dict[str, float] = field(default_factory=dict)
+    spent: float = 0.0
+    lowest: float = math.inf
+
+    def goes(self, spent: float, params: Params | None, stage: str) -> None:
+        """It has spent so much now, and names this point."""
+        self.cost[stage] = self.cost.get(stage, 0.0) + spent - self.spent
+        self.spent = spent
+        if params is not None and (not self.named or self.named[-1][1] != key(params)):
+            self.named.append((spent, key(params), stage))
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,14 @@ class Hit:
 
 def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--epochs", type=int, nargs="+", default=[15, 50])
     parser.add_argument("--tables", nargs="+", default=["digits", "cancer", "diabetes"], choices=list(TABLES))
     options = parser.parse_args()
-    savings = {
-        epochs: [compare(name, epochs, options.seeds) for name in options.tables] for epochs in options.epochs
-    }
-    for epochs, found in savings.items():
+    for epochs in options.epochs:
+        found = [compare(name, epochs, options.seeds) for name in options.tables]
         print(
             f"\nhorizon {epochs} epochs: the recipe saves {statistics.median(found):.0%} of random search's steps, median of {len(found)} tables"
         )
@@ -78,27 +78,59 @@ def main() -> None:
 def compare(name: str, epochs: int, seeds: int) -> float:
     """Print one table's rows. The saving of the recipe's median over random search's."""
     kind, batch_size = TABLES[name]
-    bench = Bench(kind(), {**FIXED, "batch_size": batch_size})
-    horizon = bench.run(full_run({"learning_rate": 1e-3, "weight_decay": 0.0}, epochs), 0)[0].steps
-    check = check_in_steps(bench)
-    walks = {
-        method: [
-            walk(searched(method, bench, epochs, seed, check), WHOLE_RUNS * horizon) for seed in range(seeds)
-        ]
-        for method in METHODS
-    }
+    bench = Bench(kind(), batch_size)
+    horizon = bench.together([Job(key({"learning_rate": 1e-3, "weight_decay": 0.0}), 0)], epochs)[0].steps
+    limit, check = WHOLE_RUNS * horizon, check_in_steps(bench)
+    walks = {"recipe": [walk_recipe(bench, epochs, seed, check, limit) for seed in range(seeds)]}
+    walks |= walk_rivals(bench, epochs, range(seeds), limit)
     judge = Judge(bench, epochs)
+    judge.prepare({point for found in walks.values() for one in found for _, point, _ in one.named})
     target, best, sd = judge.target(
         {one.named[-1][1] for found in walks.values() for one in found if one.named}
     )
     print(f"\n{name}, {epochs} epochs = {horizon} steps a run; a check is {check:.0f} steps")
     print(f"best {dict(best)}: {target - sd:.4f} ± {sd:.4f} (SD over {len(FRESH)} fresh seeds)")
     print(f"{'method':16} {'median':>8} {'quartiles':>15} {'hits':>6} {'settled':>8}  hit during")
-    hits = {method: [judge.hit(one, target) for one in found] for method, found in walks.items()}
+    hits = {method: [judge.hit(one, target) for one in walks[method]] for method in METHODS}
     for method, found in hits.items():
         print_row(method, found)
     print_cost(walks["recipe"])
-    return print_saving(hits["recipe"], hits["random"], WHOLE_RUNS * horizon)
+    return print_saving(hits["recipe"], hits["random"], limit)
+
+
+def walk_recipe(bench: Bench, epochs: int, seed: int, check: float, limit: float) -> Walk:
+    one = Walk()
+    for spent, params, stage in recipe(
+        bench, recipe_spec(bench.fixed, str(bench.task.metric), epochs, seed), check
+    ):
+        if spent > limit:
+            break
+        one.goes(spent, params, stage)
+    return one
+
+
+def walk_rivals(bench: Bench, epochs: int, seeds: Sequence[int], limit: float) -> dict[str, list[Walk]]:
+    """All rivals side by side, so that their runs are trained together."""
+    rivals: dict[tuple[str, int], Rival] = {}
+    for seed in seeds:
+        rivals |= {
+            ("random", seed): random_search(seed), ("grid", seed): grid_search(seed),
+            ("TPE + median", seed): tpe_median(seed, epochs), ("TPE + Hyperband", seed): tpe_hyperband(seed, epochs),
+        }  # fmt: skip
+    walks = {who: Walk() for who in rivals}
+    under_way = set(rivals)
+    while under_way:
+        asked = {who: rivals[who].ask() for who in rivals if who in under_way}
+        jobs = {who: Job(key(point), who[1]) for who, point in asked.items() if point is not None}
+        wholes = bench.together(list(jobs.values()), epochs)
+        for (who, job), whole in zip(jobs.items(), wholes, strict=True):
+            cost, loss = rivals[who].tell(whole, epochs)
+            one = walks[who]
+            better = loss < one.lowest and one.spent + cost <= limit
+            one.lowest = min(loss, one.lowest)
+            one.goes(one.spent + cost, dict(job.point) if better else None, who[0])
+        under_way = {who for who in jobs if walks[who].spent < limit}
+    return {method: [walks[method, seed] for seed in seeds] for method in METHODS[1:]}
 
 
 def print_saving(recipe_hits: Sequence[Hit], random_hits: Sequence[Hit], limit: float) -> float:
@@ -132,36 +164,6 @@ def print_cost(walks: Sequence[Walk]) -> None:
     print(f"the recipe's steps by stage (medians): {', '.join(listed)}")
 
 
-def searched(method: str, bench: Bench, epochs: int, seed: int, check: float) -> Iterator[Step]:
-    match method:
-        case "recipe":
-            metric = str(bench.task.metric)
-            return recipe(bench, recipe_spec(bench.fixed, metric, epochs, seed), check)
-        case "random":
-            return random_search(bench, epochs, seed)
-        case "grid":
-            return grid_search(bench, epochs, seed)
-        case "TPE + median":
-            return tpe_median(bench, epochs, seed)
-        case _:
-            return tpe_hyperband(bench, epochs, seed)
-
-
-def walk(steps: Iterator[Step], limit: float) -> Walk:
-    """Follow a search until it ends or has spent the limit; what it names is noted when it changes."""
-    named: list[tuple[float, Point, str]] = []
-    cost: dict[str, float] = {}
-    before = 0.0
-    for spent, params, stage in steps:
-        if spent > limit:
-            break
-        cost[stage] = cost.get(stage, 0.0) + spent - before
-        before = spent
-        if params is not None and (not named or named[-1][1] != key(params)):
-            named.append((spent, key(params), stage))
-    return Walk(tuple(named), cost)
-
-
 def key(params: Params) -> Point:
     return tuple(sorted((name, float(params[name])) for name in ("learning_rate", "weight_decay")))
 
@@ -172,9 +174,15 @@ class Judge:
     def __init__(self, bench: Bench, epochs: int) -> None:
         self._bench, self._epochs = bench, epochs
 
+    def prepare(self, points: Iterable[Point]) -> None:
+        """Train all of them in one loop."""
+        self._bench.together(
+            [Job(point, FRESH_SEED, r) for point in sorted(points) for r in FRESH], self._epochs
+        )
+
     def losses(self, point: Point) -> list[float]:
-        plans = [full_run(dict(point), self._epochs, replicate) for replicate in FRESH]
-        return [loss_of(self._bench.run(plan, FRESH_SEED)[0]) for plan in plans]
+        jobs = [Job(point, FRESH_SEED, replicate) for replicate in FRESH]
+        return [whole.loss for whole in self._bench.together(jobs, self._epochs)]
 
     def target(self, points: set[Point]) -> tuple[float, Point, float]:
         """(lowest mean + its seeds' SD, the point of that mean, the SD)."""
@@ -201,7 +209,7 @@ def check_in_steps(bench: Bench) -> float:
     for seed in range(5):
         for name, plan in (("check", check), ("train", train)):
             began = time.perf_counter()
-            outcome, _ = bench.run(plan, FRESH_SEED + 1 + seed)
+            outcome = bench.alone(plan, FRESH_SEED + 1 + seed)
             seconds[name].append(time.perf_counter() - began)
     return statistics.median(seconds["check"]) / (statistics.median(seconds["train"]) / outcome.steps)
 

@@ -1,14 +1,14 @@
-"""The recipe and its rivals on one task: each yields (optimizer steps spent so far, the point it would name)."""
+"""The recipe and its rivals, each asked for its next run and told what came of it."""
 
 import math
 import random
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import product
-from typing import Any
+from typing import Any, Protocol
 
 import optuna
-from small_tables import Bench, full_run
+from small_tables import Bench, Whole
 
 from hpsearch.recipe.plan import Decision, decide
 from hpsearch.recipe.ranking import best
@@ -31,35 +31,33 @@ DECAYS = (1e-7, 1e-1)
 NO_DECAY = 0.25  # share of draws with weight decay 0
 GRID_RATES = 8  # one a decade, both ends among them
 GRID_DECAYS = (0.0, 1e-7, 1e-5, 1e-3, 1e-1)
-EARLY = 5  # a pruned trial seldom sees more than this share of a whole run
-
-Step = tuple[float, Params | None, str]  # steps so far, the point it would name, what it was doing
 
 
-def loss_of(outcome: Outcome) -> float:
-    """The loss of the best snapshot (lowest mean of two neighbouring evaluations); infinite where it diverged."""
-    value = outcome.measurements.get("val_loss_best", math.inf)
-    return float(value) if outcome.state == "completed" and not isinstance(value, list) else math.inf
+class Rival(Protocol):
+    """A search that trains whole runs, one after the other."""
+
+    def ask(self) -> Params | None:
+        """The next point; None where there is none left."""
+
+    def tell(self, whole: Whole, epochs: int) -> tuple[float, float]:
+        """(the steps it has cost, the loss by which it is ranked: infinite where it was pruned)."""
 
 
-def log_uniform(rng: random.Random, low: float, high: float) -> float:
-    return math.exp(rng.uniform(math.log(low), math.log(high)))
+class Points:
+    """Points that don't depend on what was found."""
+
+    def __init__(self, points: Iterator[Params]) -> None:
+        self._points = points
+
+    def ask(self) -> Params | None:
+        return next(self._points, None)
+
+    def tell(self, whole: Whole, epochs: int) -> tuple[float, float]:
+        return whole.steps, whole.loss
 
 
-def _whole_runs(
-    points: Iterator[Params], bench: Bench, epochs: float, seed: int, name: str
-) -> Iterator[Step]:
-    """Every point trained to the horizon; the lowest validation loss so far is named."""
-    spent, best, lowest = 0.0, None, math.inf
-    for point in points:
-        outcome, _ = bench.run(full_run(point, epochs), seed)
-        spent += outcome.steps
-        if loss_of(outcome) < lowest:
-            best, lowest = point, loss_of(outcome)
-        yield spent, best, name
-
-
-def random_search(bench: Bench, epochs: float, seed: int) -> Iterator[Step]:
+def random_search(seed: int) -> Points:
+    """Log-uniform in the box."""
     rng = random.Random(seed)
 
     def points() -> Iterator[Params]:
@@ -67,79 +65,64 @@ def random_search(bench: Bench, epochs: float, seed: int) -> Iterator[Step]:
             decay = 0.0 if rng.random() < NO_DECAY else log_uniform(rng, *DECAYS)
             yield {"learning_rate": log_uniform(rng, *RATES), "weight_decay": decay}
 
-    return _whole_runs(points(), bench, epochs, seed, "random")
+    return Points(points())
 
 
-def grid_search(bench: Bench, epochs: float, seed: int) -> Iterator[Step]:
+def log_uniform(rng: random.Random, low: float, high: float) -> float:
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
+
+
+def grid_search(seed: int) -> Points:
     """A decade between rates, in a random order: from either end it would lose more."""
     low, high = RATES
     rates = [low * (high / low) ** (i / (GRID_RATES - 1)) for i in range(GRID_RATES)]
     points = [{"learning_rate": rate, "weight_decay": decay} for rate, decay in product(rates, GRID_DECAYS)]
     random.Random(seed).shuffle(points)
-    return _whole_runs(iter(points), bench, epochs, seed, "grid")
+    return Points(iter(points))
 
 
-def tpe(bench: Bench, epochs: float, seed: int, pruner: optuna.pruners.BasePruner) -> Iterator[Step]:
-    """Optuna's sampler; a trial that is pruned has cost the steps up to there."""
-    sampler = optuna.samplers.TPESampler(seed=seed)
-    study = optuna.create_study(sampler=sampler, pruner=pruner)
-    spent, best, lowest = 0.0, None, math.inf
-    while True:
-        trial = study.ask()
-        point: Params = {
-            "learning_rate": trial.suggest_float("learning_rate", *RATES, log=True),
-            "weight_decay": 0.0
-            if trial.suggest_categorical("no_decay", [True, False])
-            else trial.suggest_float("weight_decay", *DECAYS, log=True),
-        }
-        outcome, seen, pruned = _until_pruned(trial, bench, point, epochs, seed)
-        spent += outcome.steps * (seen / epochs if pruned else 1.0)
-        loss = loss_of(outcome)
-        if pruned:
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        elif math.isfinite(loss):
-            study.tell(trial, loss)
-            if loss < lowest:
-                best, lowest = point, loss
-        else:
-            study.tell(trial, 1e3)  # a failed trial would teach the sampler nothing
-        yield spent, best, "tpe"
+class Tpe:
+    """Optuna's sampler; a trial that its pruner stops has cost the steps up to there."""
 
+    def __init__(self, seed: int, pruner: optuna.pruners.BasePruner) -> None:
+        self._study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed), pruner=pruner)
+        self._trial: optuna.Trial | None = None
 
-def _until_pruned(
-    trial: optuna.Trial, bench: Bench, point: Params, epochs: float, seed: int
-) -> tuple[Outcome, int, bool]:
-    """(the whole run, epochs seen, whether the pruner stopped the trial there).
+    def ask(self) -> Params:
+        self._trial = trial = self._study.ask()
+        rate = trial.suggest_float("learning_rate", *RATES, log=True)
+        if trial.suggest_categorical("no_decay", [True, False]):
+            return {"learning_rate": rate, "weight_decay": 0.0}
+        return {"learning_rate": rate, "weight_decay": trial.suggest_float("weight_decay", *DECAYS, log=True)}
 
-    Most trials are pruned early: a short run, whose curve is the beginning of the whole one's, saves this
-    benchmark's time; steps are counted as of one run.
-    """
-    told = 0
-    for length in (max(1.0, epochs // EARLY), epochs):
-        outcome, curves = bench.run(full_run(point, length), seed)
-        for epoch, loss in enumerate(curves.get("val_loss", [])[told:], start=told + 1):
+    def tell(self, whole: Whole, epochs: int) -> tuple[float, float]:
+        trial = self._trial
+        assert trial is not None
+        for epoch, loss in enumerate(whole.curve, start=1):
             trial.report(loss, epoch)
-            told = epoch
             if epoch < epochs and trial.should_prune():
-                scaled = outcome.model_copy(update={"steps": round(outcome.steps * epochs / length)})
-                return scaled, epoch, True
-        if outcome.state != "completed":
-            break
-    return outcome, told, False
+                self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                return whole.steps * epoch / len(whole.curve), math.inf
+        # A trial that failed would teach the sampler nothing; a diverged one must.
+        self._study.tell(trial, whole.loss if math.isfinite(whole.loss) else DIVERGED)
+        return whole.steps, whole.loss
 
 
-def tpe_median(bench: Bench, epochs: float, seed: int) -> Iterator[Step]:
-    return tpe(bench, epochs, seed, optuna.pruners.MedianPruner())
+DIVERGED = 1e3
 
 
-def tpe_hyperband(bench: Bench, epochs: float, seed: int) -> Iterator[Step]:
-    return tpe(bench, epochs, seed, optuna.pruners.HyperbandPruner(max_resource=int(epochs)))
+def tpe_median(seed: int, epochs: int) -> Tpe:
+    return Tpe(seed, optuna.pruners.MedianPruner())
+
+
+def tpe_hyperband(seed: int, epochs: int) -> Tpe:
+    return Tpe(seed, optuna.pruners.HyperbandPruner(max_resource=epochs))
 
 
 # --- the recipe ----------------------------------------------------------------------------------
 
 
-def recipe_spec(fixed: Mapping[str, Any], metric: str, epochs: float, seed: int) -> StudySpec:
+def recipe_spec(fixed: Mapping[str, Any], metric: str, epochs: int, seed: int) -> StudySpec:
     return parse_spec(
         {
             "name": "bench",
@@ -150,16 +133,17 @@ def recipe_spec(fixed: Mapping[str, Any], metric: str, epochs: float, seed: int)
                 "weight_decay": {"low": 0.0, "high": DECAYS[1]},
             },
             "fixed": dict(fixed),
-            "recipe": {"refine_epochs": epochs, "rounds": 2},
+            "recipe": {"refine_epochs": epochs},
             "seed": seed,
         }
     )
 
 
-def recipe(bench: Bench, spec: StudySpec, check_steps: float) -> Iterator[Step]:
-    """`recipe.plan.decide` played by one worker, trial by trial; a continued run costs what it adds.
+def recipe(bench: Bench, spec: StudySpec, check_steps: float) -> Iterator[tuple[float, Params | None, str]]:
+    """(steps so far, the point it names, its stage) after each trial, one worker playing `recipe.plan.decide`.
 
-    It names what `hpsearch study best` would answer at that moment: nothing before the coarse grid.
+    It names what `hpsearch study best` would answer at that moment: nothing before the coarse grid. A
+    continued run costs what it adds.
     """
     stages: list[Stage] = []
     trials: list[Trial] = []
@@ -168,7 +152,7 @@ def recipe(bench: Bench, spec: StudySpec, check_steps: float) -> Iterator[Step]:
         decision = decide(spec, stages, trials)
         _apply(decision, stages)
         for plan in decision.trials:
-            outcome, _ = bench.run(plan, spec.seed)
+            outcome = bench.alone(plan, spec.seed)
             before = next((t.steps for t in trials if t.id == plan.continues), 0)
             spent += check_steps if plan.program.kind == "check" else max(outcome.steps - before, 0)
             trials.append(_trial(plan, outcome, len(trials), stages[-1]))
