@@ -51,7 +51,8 @@ faults: .venv/installed
 	PYTHONPATH=. $(BIN)/python benchmarks/duel.py
 	PYTHONPATH=. $(BIN)/python benchmarks/duel.py --database postgres
 
-# Is the judgement of a run right? Planted faults of the scoring suite, beside four systems' default rules.
+# Is the judgement of a run right? Planted faults of the scoring suite, beside four systems' default rules;
+# about 15 minutes on two idle cores (`python -m benchmarks.judge --seeds score --quick`: three seeds, 5 minutes).
 judge: .venv/installed
 	$(BIN)/python -m benchmarks.judge --seeds score --jobs 2
 
