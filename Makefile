@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint types contracts pytest wheel bench judge clean
+.PHONY: run test lint types contracts pytest wheel fuzz bench faults judge clean
 
 run: .venv/installed
 	$(BIN)/hpsearch run studies/digits_mlp
@@ -17,6 +17,7 @@ test: lint types contracts pytest wheel
 lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/bandit --quiet -ll --recursive hpsearch api
 
 types: .venv/installed
 	$(BIN)/mypy
@@ -31,12 +32,24 @@ pytest: .venv/installed
 wheel: .venv/installed
 	$(BIN)/python tests/wheel_contents.py
 
+# schemathesis over the whole API; CI makes 2,000 cases of it.
+fuzz: .venv/installed
+	$(BIN)/python -m tests.fuzz --cases 20000
+
 # Every figure in the README: ratios beside a floor or a peer, in one run.
 bench: .venv/installed
 	$(BIN)/python benchmarks/trainer.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/planning.py
 	$(BIN)/python benchmarks/regularizers.py
+	$(BIN)/python benchmarks/load.py
+
+# The fault tests at their release sizes (half an hour), every guard removed in turn, and the peer under the same kills.
+faults: .venv/installed
+	$(BIN)/python benchmarks/faults.py
+	PYTHONPATH=. $(BIN)/python benchmarks/sabotage.py --seeds 3
+	PYTHONPATH=. $(BIN)/python benchmarks/duel.py
+	PYTHONPATH=. $(BIN)/python benchmarks/duel.py --database postgres
 
 # Is the judgement of a run right? Planted faults of the scoring suite, beside four systems' default rules.
 judge: .venv/installed

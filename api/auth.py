@@ -1,9 +1,10 @@
-"""Who may ask: a bearer token on every path but a literal few, and a scope on every route."""
+"""Who may ask: a token on every path but a literal few, and a scope on every route."""
 
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
 from typing import Literal
 
 import anyio.to_thread
@@ -13,17 +14,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import TooManyRequests, problem_response
 from api.resources import Resources
+from api.session import COOKIE
 from hpsearch.errors import Forbidden, HpsearchError, Unauthorized
 from hpsearch.records import Token
 from hpsearch.service import tokens
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/version"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/version", "/login"})
 OPEN_PREFIXES = ("/static/",)
+# Never by cookie: whatever a browser could be made to send, the API does not hear it.
+HEADER_ONLY_PREFIXES = ("/api/", "/metrics")
 MAX_TOKEN_LENGTH = 256
 MINUTE = 60.0
 MAX_CALLERS = 10_000  # callers with bad tokens that are remembered
 
 Role = Literal["admin", "user", "worker", "viewer"]
+Refuse = Callable[[HpsearchError, Scope], ASGIApp]
 
 
 def is_open(path: str) -> bool:
@@ -31,36 +36,16 @@ def is_open(path: str) -> bool:
     return path in OPEN_PATHS or (path.startswith(OPEN_PREFIXES) and ".." not in path)
 
 
-class AuthMiddleware:
-    """Default deny, before routing: mounts, unknown paths and the schema need a token too.
+class Gate:
+    """Knows tokens by their secrets, and slows down callers who guess."""
 
-    Reads the Authorization header only, never the query.
-    """
-
-    def __init__(self, app: ASGIApp, resources: Callable[[], Resources], bad_tokens_per_minute: int) -> None:
-        self.app = app
+    def __init__(self, resources: Callable[[], Resources], bad_tokens_per_minute: int) -> None:
         self._resources = resources
         self._failures = _Failures(bad_tokens_per_minute)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or (scope["type"] == "http" and is_open(scope["path"])):
-            await self.app(scope, receive, send)
-            return
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        try:
-            token = await self._authenticate(scope)
-        except HpsearchError as error:
-            headers = {"Retry-After": "60"} if error.status == HTTPStatus.TOO_MANY_REQUESTS else None
-            await problem_response(error, scope, headers)(scope, receive, send)
-            return
-        scope.setdefault("state", {})["token"] = token
-        await self.app(scope, receive, send)
-
-    async def _authenticate(self, scope: Scope) -> Token:
+    async def admit(self, secret: str, scope: Scope) -> Token:
+        """The token of this secret. Raises Unauthorized, or TooManyRequests after too many of those."""
         held = self._resources()
-        secret = _secret(Headers(scope=scope).get("authorization"))
         token = None
         if len(secret) <= MAX_TOKEN_LENGTH:
             token = await anyio.to_thread.run_sync(_look_up, held, secret)
@@ -72,19 +57,67 @@ class AuthMiddleware:
         return token
 
 
+def refusal(error: HpsearchError, scope: Scope) -> ASGIApp:
+    """The problem, with a pause where there were too many."""
+    headers = {"Retry-After": "60"} if error.status == HTTPStatus.TOO_MANY_REQUESTS else None
+    return problem_response(error, scope, headers)
+
+
+class AuthMiddleware:
+    """Default deny, before routing: mounts, unknown paths and the schema need a token too.
+
+    Reads the Authorization header, on the pages also the session's cookie; never the query. `refuse` answers
+    who isn't let in.
+    """
+
+    def __init__(self, app: ASGIApp, gate: Gate, refuse: Refuse = refusal) -> None:
+        self.app = app
+        self._gate = gate
+        self._refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or (scope["type"] == "http" and is_open(scope["path"])):
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        try:
+            secret = _secret(Headers(scope=scope), scope["path"])
+            token = await self._gate.admit(secret, scope)
+        except HpsearchError as error:
+            await self._refuse(error, scope)(scope, receive, send)
+            return
+        scope.setdefault("state", {}).update(token=token, secret=secret)
+        await self.app(scope, receive, send)
+
+
 def _look_up(held: Resources, secret: str) -> Token | None:
     return tokens.authenticate(held.db, secret, now=held.clock())
 
 
-def _secret(header: str | None) -> str:
-    """The token in an Authorization header. Raises Unauthorized where there is none."""
-    scheme, _, secret = (header or "").partition(" ")
-    if scheme.lower() != "bearer" or not secret.strip():
+def _secret(headers: Headers, path: str) -> str:
+    """The token that a request brings. Raises Unauthorized where there is none."""
+    authorization = headers.get("authorization")
+    if authorization is None and not path.startswith(HEADER_ONLY_PREFIXES):
+        secret = _of_cookie(headers)
+    else:
+        scheme, _, rest = (authorization or "").partition(" ")
+        secret = rest.strip() if scheme.lower() == "bearer" else ""
+    if not secret:
         raise Unauthorized(
             "this needs a token: Authorization: Bearer …",
             hint="on the server's machine it is in the home's token file; elsewhere set HPSEARCH_TOKEN",
         )
-    return secret.strip()
+    return secret
+
+
+def _of_cookie(headers: Headers) -> str:
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return ""
+    return morsel.value if morsel is not None else ""
 
 
 class _Failures:
@@ -112,9 +145,12 @@ class Allow:
     def __init__(self, *roles: Role) -> None:
         self.roles = frozenset(roles) | {"admin"}
 
-    def __call__(self, request: Request) -> None:
+    def permits(self, token: Token) -> bool:
+        return token.scope in self.roles
+
+    async def __call__(self, request: Request) -> None:
         token: Token = request.state.token
-        if token.scope not in self.roles:
+        if not self.permits(token):
             raise Forbidden(
                 f"a {token.scope} token may not {request.method} {request.url.path}",
                 hint=f"this takes a token with scope {' or '.join(sorted(self.roles))}",

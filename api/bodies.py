@@ -1,28 +1,32 @@
 """What a request body may be: bounded while it streams, gzip where said so, and strict JSON."""
 
-import json
-import math
+import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from api.errors import TooLarge, UnsupportedMediaType, problem_response
+from api.strict_json import parse_json
 
-MAX_DEPTH = 32
 GZIP_WINDOW = 31  # zlib's wbits for the gzip format
 
 
 class BodyMiddleware:
-    """413 for a body above `limit` bytes, counted after decompression; checkpoints have their own `file_limit`."""
+    """413 for a body above `limit` bytes, counted after decompression; checkpoints have their own `file_limit`.
 
-    def __init__(self, app: ASGIApp, limit: int, file_limit: int) -> None:
+    408 for one of which nothing more came for `silence_seconds`.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, file_limit: int, silence_seconds: float) -> None:
         self.app = app
+        self._silence = silence_seconds
         self._limit = limit
         self._file_limit = file_limit
 
@@ -48,22 +52,30 @@ class BodyMiddleware:
             scope = {**scope, "headers": list(scope["headers"])}
             del MutableHeaders(scope=scope)["content-encoding"]
             del MutableHeaders(scope=scope)["content-length"]
-        await self.app(scope, _Bounded(receive, limit, gzip=encoding == "gzip"), send)
+        await self.app(scope, _Bounded(receive, limit, self._silence, gzip=encoding == "gzip"), send)
 
 
 class _Bounded:
-    """A `receive` that counts, and unpacks gzip no further than the limit."""
+    """A `receive` that counts, unpacks gzip no further than the limit, and waits for a slow sender no longer
+    than `silence` seconds at a time."""
 
-    def __init__(self, receive: Receive, limit: int, *, gzip: bool) -> None:
+    def __init__(self, receive: Receive, limit: int, silence: float, *, gzip: bool) -> None:
         self._receive = receive
+        self._silence: float | None = silence
         self._limit = limit
         self._left = limit
         self._unzip = zlib.decompressobj(GZIP_WINDOW) if gzip else None
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        try:
+            async with asyncio.timeout(self._silence):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(408, f"the body stopped coming for {self._silence:g} s") from None
         if message["type"] != "http.request":
             return message
+        if not message.get("more_body", False):
+            self._silence = None  # what follows is the caller's hanging up, which long polls wait for
         body = message.get("body", b"")
         if self._unzip is not None and body:
             body = self._unzipped(self._unzip, body)
@@ -84,72 +96,33 @@ def _too_large(limit: int) -> str:
     return f"the body is larger than {limit:,} bytes, the most that is taken here"
 
 
-# --- strict JSON ---------------------------------------------------------------------------------
-
-
 class StrictRoute(APIRoute):
-    """Reads bodies with `parse_json`: what JSON forbids and Python's parser allows is an error here."""
+    """Takes bodies that say they are JSON, reads them with `parse_json`, and names its nouns to the log."""
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         handler = super().get_route_handler()
+        takes_json = self.body_field is not None
+        operation = self.operation_id or self.name
 
         async def strict(request: Request) -> Response:
+            request.state.operation = operation
+            bind_contextvars(**{name: str(value)[:100] for name, value in request.path_params.items()})
+            if takes_json:
+                _check_media_type(request.headers)
             return await handler(_StrictRequest(request.scope, request.receive))
 
         return strict
 
 
+def _check_media_type(headers: Headers) -> None:
+    """A browser sends text/plain to a foreign server without asking it first, and JSON never."""
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in ("", "application/json"):
+        raise UnsupportedMediaType(
+            f"the body is {media_type[:50]!r}", hint="send JSON with Content-Type: application/json"
+        )
+
+
 class _StrictRequest(Request):
     async def json(self) -> Any:
         return parse_json(await self.body())
-
-
-def parse_json(body: bytes) -> Any:
-    """JSON by RFC 8259 with finite numbers, whole numbers within 64 bits, and at most 32 levels.
-
-    Raises json.JSONDecodeError for anything else.
-    """
-    try:
-        value = json.loads(body, parse_constant=_not_json, parse_float=_finite, parse_int=_int64)
-    except json.JSONDecodeError:
-        raise
-    except RecursionError:
-        raise json.JSONDecodeError(f"nested deeper than {MAX_DEPTH} levels", "", 0) from None
-    except ValueError as error:
-        raise json.JSONDecodeError(str(error), "", 0) from None
-    if _deeper_than(value, MAX_DEPTH):
-        raise json.JSONDecodeError(f"nested deeper than {MAX_DEPTH} levels", "", 0)
-    return value
-
-
-def _not_json(text: str) -> NoReturn:
-    raise ValueError(
-        f'{text} is not JSON; non-finite numbers travel as the strings "NaN", "Infinity", "-Infinity"'
-    )
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise ValueError(f"the number {text[:40]} is too large")
-    return value
-
-
-def _int64(text: str) -> int:
-    if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
-        raise ValueError(f"the whole number {text[:40]} does not fit in 64 bits")
-    return int(text)
-
-
-def _deeper_than(value: Any, levels: int) -> bool:
-    layer = [value]
-    for _ in range(levels):
-        layer = [
-            child
-            for container in layer
-            if isinstance(container, dict | list)
-            for child in (container.values() if isinstance(container, dict) else container)
-        ]
-        if not layer:
-            return False
-    return any(isinstance(item, dict | list) for item in layer)

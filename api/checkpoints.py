@@ -1,23 +1,26 @@
 """Checkpoint files on the server's disk: written whole or not at all, read without following links."""
 
+import errno
 import hashlib
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
 import anyio.to_thread
 
-from hpsearch.errors import InvalidInput, NotFound, Unavailable
+from hpsearch.errors import DiskFull, InvalidInput, NotFound, Unavailable
 from hpsearch.home import Home
-from hpsearch.records import StudyId
+from hpsearch.records import Checkpoint, StudyId
 
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 BUFFER = 2**20
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ def checkpoint_folder(home: Home, study_id: StudyId) -> Path:
     return home.checkpoints / str(study_id)
 
 
-def open_stored(root: Path, path: Path) -> BinaryIO:
+def open_stored(root: Path, path: Path) -> BufferedReader:
     """Open a file below `root`. Raises NotFound where it is gone, a link, or elsewhere."""
     gone = NotFound(f"the checkpoint file {path.name} is no longer on the server's disk")
     if not (root / path).resolve().is_relative_to(root.resolve()):
@@ -42,6 +45,15 @@ def open_stored(root: Path, path: Path) -> BinaryIO:
     except OSError:
         raise gone from None
     return os.fdopen(descriptor, "rb")
+
+
+def is_intact(root: Path, checkpoint: Checkpoint, path: Path) -> bool:
+    """Whether the file has the digest it was stored with: one flipped byte would load without a word."""
+    try:
+        with open_stored(root, path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == checkpoint.sha256
+    except (NotFound, OSError):
+        return False
 
 
 async def store(folder: Path, name: str, chunks: AsyncIterator[bytes], sha256: str) -> StoredFile:
@@ -66,7 +78,8 @@ async def store(folder: Path, name: str, chunks: AsyncIterator[bytes], sha256: s
             )
         await anyio.to_thread.run_sync(_rename_durably, temporary, path)
     except OSError as error:
-        raise Unavailable(
+        kind = DiskFull if error.errno in NO_SPACE else Unavailable
+        raise kind(
             f"can't store the checkpoint: {error.strerror}", hint="free disk space on the server"
         ) from None
     finally:
@@ -79,6 +92,19 @@ def drop_older(kept: Path, name: str) -> None:
     others = [path for path in kept.parent.glob(f"{name}-*.safetensors") if path != kept]
     for path in sorted(others, key=lambda path: path.stat().st_mtime_ns)[:-1]:
         path.unlink(missing_ok=True)
+
+
+def drop_unkept(home: Home, study_id: StudyId, kept: Collection[str]) -> int:
+    """Remove the study's files that no checkpoint lies in; how many. `kept`: paths as they were registered."""
+    whole = {(home.checkpoints / path).resolve() for path in kept}
+    lost = [
+        path
+        for path in checkpoint_folder(home, study_id).glob("*/*.safetensors")
+        if path.resolve() not in whole
+    ]
+    for path in lost:
+        path.unlink(missing_ok=True)
+    return len(lost)
 
 
 async def _write(path: Path, chunks: AsyncIterator[bytes]) -> tuple[int, str]:

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from hpsearch.errors import HpsearchError, Problem
+from hpsearch.errors import DiskFull, HpsearchError, Problem
 from hpsearch.sentences import describe
 from hpsearch.wire import ProblemDetails, ProblemItem
 
@@ -22,8 +22,10 @@ CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "timeout",
     413: "too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
     422: "invalid_input",
     429: "too_many_requests",
     503: "unavailable",
@@ -85,6 +87,8 @@ def install(app: FastAPI) -> None:
 
 def _house(request: Request, error: Exception) -> Response:
     assert isinstance(error, HpsearchError)
+    if isinstance(error, DiskFull):
+        request.app.state.resources.disk.give_way()
     return problem_response(error, request.scope)
 
 
@@ -104,7 +108,8 @@ def _framework(request: Request, error: Exception) -> Response:
 
 def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = [problem for item in error.errors() for problem in _problems(item, _body_model(request))]
+    model = _body_model(request)
+    problems = [problem for item in error.errors()[:MAX_PROBLEMS] for problem in _problems(item, model)]
     shown = HpsearchError(problems[0].detail if problems else "the request is not valid", problems=problems)
     shown.status = 422
     shown.code = "invalid_input"

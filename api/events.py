@@ -1,5 +1,6 @@
 """What happens to a study, as server-sent events."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -8,22 +9,23 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.auth import VIEW
+from api.bodies import StrictRoute
 from api.parameters import Held, StudyKey
 from api.resources import Resources
 from hpsearch.records import FINISHED_STUDY_STATES, Event, Study, TrialState
 from hpsearch.service import studies
 
-router = APIRouter(tags=["events"], dependencies=[Depends(VIEW)])
+router = APIRouter(tags=["events"], route_class=StrictRoute, dependencies=[Depends(VIEW)])
 POLL_SECONDS = 1.0
 BATCH = 500
 
 
-def _study(study: StudyKey, held: Held) -> Study:
+def study_of(study: StudyKey, held: Held) -> Study:
     """Looked up before the stream starts, so that an unknown study is a 404."""
     return studies.get(held.db, study)
 
 
-def _after(
+def after_of(
     after: Annotated[int, Query(ge=0, lt=2**63, description="the last event that is known already")] = 0,
     last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
 ) -> int:
@@ -32,12 +34,15 @@ def _after(
 
 @router.get("/studies/{study}/events", operation_id="stream_events", response_class=EventSourceResponse)
 async def stream_events(
-    study: Annotated[Study, Depends(_study)],
-    after: Annotated[int, Depends(_after)],
+    study: Annotated[Study, Depends(study_of)],
+    after: Annotated[int, Depends(after_of)],
     held: Held,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Each event with its id, which `Last-Event-ID` resumes from. `event: end` says that no more will come."""
-    while not held.stopping:
+    """Each event with its id, which `Last-Event-ID` resumes from. `event: end` says that no more will come;
+    without it the stream has only had its time."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + held.settings.longest_stream_seconds
+    while not held.stopping and loop.time() < deadline:
         ticket = held.news.ticket
         events, finished = await anyio.to_thread.run_sync(_news, held, study, after)
         for event in events:
@@ -48,7 +53,7 @@ async def stream_events(
         if finished:
             yield ServerSentEvent(event="end", raw_data="{}")
             return
-        await held.news.wait(ticket, POLL_SECONDS)
+        await held.news.wait(ticket, min(POLL_SECONDS, max(deadline - loop.time(), 0)))
 
 
 def _news(held: Resources, study: Study, after: int) -> tuple[list[Event], bool]:

@@ -2,18 +2,20 @@
 
 from collections import Counter
 
-from fastapi import APIRouter, Depends, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.auth import VIEW
+from api.bodies import StrictRoute
 from api.parameters import Held
 from api.resources import Resources
+from api.telemetry import Telemetry
 from hpsearch import __version__
 from hpsearch.errors import HpsearchError
-from hpsearch.service import studies, workers
+from hpsearch.service import maintenance, studies, workers
 from hpsearch.wire import Health, Version
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=StrictRoute)
 PAGE = 1_000
 
 
@@ -26,16 +28,19 @@ async def healthz() -> Health:
 @router.get(
     "/readyz",
     operation_id="readyz",
-    responses={503: {"model": Health, "description": "The database does not answer"}},
+    responses={503: {"model": Health, "description": "Database, schema or disk can't be worked with"}},
 )
 def readyz(response: Response, held: Held) -> Health:
-    """The database answers."""
+    """The database answers, its schema is this program's (or a newer one's), and the disk has room."""
+    checks = {"database": "ok", "schema": "ok", "disk": held.disk.problem or "ok"}
     try:
-        studies.page(held.db, page_size=1)
+        state = maintenance.schema_state(held.db)
+        checks["schema"] = "ok" if state in ("current", "newer") else f"{state}: run `hpsearch db upgrade`"
     except HpsearchError as error:
-        response.status_code = 503
-        return Health(status="unavailable", checks={"database": error.message})
-    return Health(status="ok", checks={"database": "ok"})
+        checks |= {"database": error.message, "schema": "unknown"}
+    ready = all(said == "ok" for said in checks.values())
+    response.status_code = 200 if ready else 503
+    return Health(status="ok" if ready else "unavailable", checks=checks)
 
 
 @router.get("/version", operation_id="version")
@@ -50,14 +55,10 @@ async def version() -> Version:
     responses={200: {"content": {"text/plain": {}}}},
     dependencies=[Depends(VIEW)],
 )
-def metrics(held: Held) -> Response:
-    """How many studies, trials and workers there are by state, as Prometheus reads it."""
-    registry = CollectorRegistry()
-    for name, counts in _counts(held).items():
-        gauge = Gauge(f"hpsearch_{name}", f"{name.capitalize()} by state", ["state"], registry=registry)
-        for state, count in counts.items():
-            gauge.labels(state=state).set(count)
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+def metrics(request: Request, held: Held) -> Response:
+    """Studies, trials and workers by state, and what this process counted of itself, as Prometheus reads it."""
+    telemetry: Telemetry = request.app.state.telemetry
+    return Response(telemetry.exposition(_counts(held)), media_type=CONTENT_TYPE_LATEST)
 
 
 def _counts(held: Resources) -> dict[str, Counter[str]]:

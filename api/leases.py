@@ -42,7 +42,7 @@ Worker = Annotated[WorkerId, Header(alias="X-Worker-Id", ge=1, lt=2**63)]
 async def lease(body: LeaseRequest, request: Request, held: Held) -> LeaseResponse:
     """A pack of trials, at once where some wait, else within `wait_seconds`; empty when that has passed."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + body.wait_seconds
+    deadline = loop.time() + min(body.wait_seconds, held.settings.longest_poll_seconds)
     while True:
         ticket = held.work.ticket
         answer = await anyio.to_thread.run_sync(_try_lease, held, body)
@@ -55,7 +55,8 @@ async def lease(body: LeaseRequest, request: Request, held: Held) -> LeaseRespon
 
 
 def _try_lease(held: Resources, body: LeaseRequest) -> LeaseResponse:
-    return leases.lease(held.db, body, now=held.clock(), lease_seconds=held.settings.lease_seconds)
+    term = held.settings.lease_seconds
+    return leases.lease(held.db, body, now=held.clock(), lease_seconds=term, paused=held.disk.problem)
 
 
 @router.post("/leases:report", operation_id="report")
@@ -117,6 +118,8 @@ def _report_one(held: Resources, worker: WorkerId, one: RunReport) -> ReportResu
     (result,) = report(body, held).results
     if result.status == "lease_lost":
         raise LeaseLost(result.detail or f"the lease of run {one.run_id} is over; drop this run")
+    if result.status == "refused":
+        raise InvalidInput(result.detail)
     return result
 
 
@@ -147,7 +150,7 @@ async def put_checkpoint(
                 step,
                 file.size,
                 file.sha256,
-                file.path,
+                file.path.relative_to(held.settings.home.checkpoints),
                 now=held.clock(),
             )
         except HpsearchError:

@@ -8,7 +8,8 @@ from api.resources import Resources
 from hpsearch.records import RunId, TrialId, WorkerId
 
 
-def _resources(request: Request) -> Resources:
+async def _resources(request: Request) -> Resources:
+    # async, although it waits for nothing: a plain function would take a thread per request.
     held: Resources = request.app.state.resources
     return held
 

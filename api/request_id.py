@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
 from api.errors import problem_response
 from hpsearch.errors import HpsearchError
@@ -37,15 +38,15 @@ class RequestIdMiddleware:
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
-        try:
-            await self.app(scope, receive, send_with_id)
-        except Exception:
-            # The standard logger: structlog's tracebacks show local variables, and so a token.
-            logger = logging.getLogger("api")
-            logger.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
-            if started:
-                raise
-            await problem_response(_internal_error(), scope)(scope, receive, send_with_id)
+        with bound_contextvars(request=request_id):
+            try:
+                await self.app(scope, receive, send_with_id)
+            except Exception:
+                logger = logging.getLogger("api")
+                logger.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
+                if started:
+                    raise
+                await problem_response(_internal_error(), scope)(scope, receive, send_with_id)
 
 
 def _internal_error() -> HpsearchError:

@@ -1,26 +1,24 @@
 """What a running server holds: its home's lock, its database and the local token."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import fasteners
 
 from api.bell import Bell
-from api.settings import Settings
+from api.disk import Disk
+from api.settings import MIB, Settings
 from hpsearch.errors import Conflict
 from hpsearch.home import Home
 from hpsearch.service import tokens
-from hpsearch.store.engine import Database
+from hpsearch.service.clock import SteadyClock
+from hpsearch.store.engine import Database, sqlite_file
 from hpsearch.wire import CreateToken
 
 Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass
@@ -32,6 +30,7 @@ class Resources:
     clock: Clock
     work: Bell
     news: Bell
+    disk: Disk
     stopping: bool = False
 
     def stop(self) -> None:
@@ -45,29 +44,42 @@ class Resources:
         self.work.ring()
         self.news.ring()
 
+    def read_clock(self) -> None:
+        """Follow the database's clock from what it says now. A clock of a test's own is left alone."""
+        if isinstance(self.clock, SteadyClock):
+            self.clock.read()
+
 
 @contextmanager
-def open_resources(settings: Settings, clock: Clock = utc_now) -> Iterator[Resources]:
-    """Lock the home, open the database (migrated) and see to the local token.
+def open_resources(settings: Settings, clock: Clock | None = None) -> Iterator[Resources]:
+    """Lock home and database, open the database (migrated) and see to the local token.
 
-    Raises Conflict where another server runs on this home.
+    Raises Conflict where another server runs on this home, or on the same SQLite file.
     """
     settings.home.create()
-    with _locked(settings.home):
+    with _locked(settings):
         db = Database.open(settings.database)
         try:
+            chosen = clock or SteadyClock(db.wall_clock)
             if settings.loopback:
-                ensure_local_token(db, settings.home, now=clock())
-            yield Resources(settings=settings, db=db, clock=clock, work=Bell(), news=Bell())
+                ensure_local_token(db, settings.home, now=chosen())
+            disk = Disk(
+                settings.home.ballast,
+                ballast_bytes=int(settings.ballast_mib * MIB),
+                least_free=int(settings.min_free_mib * MIB),
+            )
+            yield Resources(settings=settings, db=db, clock=chosen, work=Bell(), news=Bell(), disk=disk)
         finally:
             db.close()
 
 
 @contextmanager
-def _locked(home: Home) -> Iterator[None]:
-    # SQLite bears one writing process only (the WAL-reset bug); two reapers of one home help nobody either.
-    lock = fasteners.InterProcessLock(str(home.lock))
-    if not lock.acquire(blocking=False):
+def _locked(settings: Settings) -> Iterator[None]:
+    """One server per home and SQLite file; any number per Postgres database, which may share a home."""
+    home, file = settings.home, sqlite_file(settings.database)
+    lock = fasteners.InterProcessReaderWriterLock(str(home.lock))
+    take = lock.acquire_read_lock if file is None else lock.acquire_write_lock
+    if not take(blocking=False):
         address = home.read_address()
         where = f" at {address.url} (process {address.pid})" if address else ""
         raise Conflict(
@@ -75,9 +87,30 @@ def _locked(home: Home) -> Iterator[None]:
             hint="use that one, stop it first, or choose another home with --home or HPSEARCH_HOME",
         )
     try:
+        with nullcontext() if file is None else _sole_writer(file):
+            yield
+    finally:
+        (lock.release_read_lock if file is None else lock.release_write_lock)()
+
+
+@contextmanager
+def _sole_writer(file: Path) -> Iterator[None]:
+    # SQLite bears one writing process only: the WAL-reset bug (3.7.0 to 3.51.2) loses commits of two.
+    lock = fasteners.InterProcessLock(f"{file}.lock")
+    try:
+        free = lock.acquire(blocking=False)
+    except OSError:
+        free = True  # no such folder: opening the database says so
+    if not free:
+        raise Conflict(
+            f"another server, of another home, has the database {file} open",
+            hint="SQLite takes one server: stop that one, or use Postgres for several",
+        )
+    try:
         yield
     finally:
-        lock.release()
+        if lock.acquired:
+            lock.release()
 
 
 def ensure_local_token(db: Database, home: Home, *, now: datetime) -> None:

@@ -2,16 +2,20 @@
 
 import os
 import socket
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
 
+from api import logs
 from api.app import create_app
 from api.resources import Resources, ensure_local_token, open_resources
 from api.settings import Settings
+from api.slow_headers import SlowHeaders
 from hpsearch.errors import HpsearchError, InvalidInput
 from hpsearch.home import ServerAddress
 from hpsearch.service import tokens
@@ -26,6 +30,7 @@ def serve(settings: Settings, *, ready: Callable[[ServerAddress], None] | None =
     Raises Conflict where another server runs on the home, HpsearchError for a taken port, InvalidInput
     where others could reach a server that nobody could log in to.
     """
+    logs.configure(settings.log_level, sys.stderr)
     with _listening(settings, ready or _nobody) as (server, listener):
         server.run(sockets=[listener])
 
@@ -71,7 +76,9 @@ def _listening(
 def bind(host: str, port: int) -> socket.socket:
     """A bound socket; port 0 is a free one. Raises HpsearchError for a taken port or a foreign address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only where the socket names its protocol; without it each answer waits 40 ms for
+    # the client's delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host.strip("[]"), port))
@@ -109,6 +116,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 create_app(resources=held),
+                log_config=None,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -121,11 +129,16 @@ class _Server(uvicorn.Server):
         self._held = held
         self.address = address
         self._ready = ready
+        self._slow = SlowHeaders(held.settings.header_seconds)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._held.settings.home.write_address(self.address)
         self._ready(self.address)
+
+    async def on_tick(self, counter: int) -> bool:
+        self._slow.sweep(self.server_state.connections, time.monotonic())
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._held.stop()
@@ -139,6 +152,6 @@ class _Server(uvicorn.Server):
 
 def _url(host: str, listener: socket.socket) -> str:
     """How this machine reaches the server."""
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host).strip("[]")  # noqa: S104
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host).strip("[]")  # noqa: S104  # nosec B104
     shown = f"[{name}]" if ":" in name else name
     return f"http://{shown}:{listener.getsockname()[1]}"

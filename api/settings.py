@@ -2,7 +2,7 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -32,11 +32,20 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65_535)
     database_url: str | None = Field(default=None, description="by default SQLite in the home")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     lease_seconds: float = Field(default=30.0, gt=0, le=3_600)
     reaper_seconds: float = Field(default=2.0, gt=0, le=600)
     max_body_bytes: int = Field(default=16 * MIB, ge=1_024, description="of JSON, after decompression")
     max_checkpoint_bytes: int = Field(default=8_192 * MIB, ge=1_024)
+    min_free_mib: float = Field(default=64, ge=0, description="of disk, below which no trials are handed out")
+    ballast_mib: float = Field(default=8, ge=0, description="of disk, held back for results when it is full")
     bad_tokens_per_minute: int = Field(default=60, ge=1)
+    retention_days: float | None = Field(default=None, ge=0, description="None keeps everything")
+    retention_best: int = Field(default=10, ge=1, le=1_000, description="trials of a study that keep all")
+    longest_poll_seconds: float = Field(default=60.0, ge=0, description="that a request for a lease may wait")
+    longest_stream_seconds: float = Field(default=3_600.0, gt=0, description="of events; then one asks again")
+    header_seconds: float = Field(default=10.0, gt=0, description="for a request's header to arrive")
+    body_silence_seconds: float = Field(default=60.0, gt=0, description="between two parts of a body")
 
     @property
     def database(self) -> str:

@@ -14,11 +14,12 @@ from api.bodies import StrictRoute
 from api.checkpoints import checkpoint_folder
 from api.export import MEDIA_TYPES, lines_of
 from api.parameters import Held, PageSize, PageToken, StudyKey
+from api.reports import REPORT_TYPES, report_response
 from hpsearch.records import Study, StudyState
-from hpsearch.service import preview, studies, trials
+from hpsearch.service import importances, preview, studies, trials
 from hpsearch.spec import StudySpec
 from hpsearch.store.engine import Database
-from hpsearch.wire import BestList, CurveList, Preview, StageList, StudyPage, StudyPatch
+from hpsearch.wire import BestList, CurveList, Fork, Importances, Preview, StageList, StudyPage, StudyPatch
 
 router = APIRouter(tags=["studies"], route_class=StrictRoute)
 view = [Depends(VIEW)]
@@ -99,6 +100,21 @@ _offer("cancel", studies.cancel, "Ends the study and kills what is under way.")
 _offer("retry", studies.retry, "Runs failed and cancelled trials again.")
 
 
+@router.post(
+    "/studies/{study}/fork",
+    operation_id="fork_study",
+    status_code=201,
+    responses={200: {"model": Study, "description": "It was there already, with the same spec"}},
+    dependencies=change,
+)
+def fork_study(study: StudyKey, body: Fork, response: Response, held: Held) -> Study:
+    """A new study like this one; `changes` is merged into its spec."""
+    result, created = studies.fork(held.db, study, body, now=held.clock())
+    response.status_code = 201 if created else 200
+    held.ring()
+    return result
+
+
 @router.get("/studies/{study}/stages", operation_id="list_stages", dependencies=view)
 def list_stages(study: StudyKey, held: Held) -> StageList:
     """The recipe's stages so far, in order, with verdict and evidence."""
@@ -122,6 +138,24 @@ def list_curves(
 ) -> CurveList:
     """Curves of one metric, smoothed, then thinned; says how many of how many are shown."""
     return trials.curves(held.db, study, metric=metric, points=points, top=top, smoothing=smoothing)
+
+
+@router.get("/studies/{study}/importances", operation_id="get_importances", dependencies=view)
+def get_importances(study: StudyKey, held: Held) -> Importances:
+    """How much each parameter explains of the objective, by Optuna."""
+    return importances.of_study(held.db, study)
+
+
+@router.get(
+    "/studies/{study}/report",
+    operation_id="get_report",
+    response_class=Response,
+    responses={200: {"content": {media_type: {} for media_type in REPORT_TYPES.values()}}},
+    dependencies=view,
+)
+def get_report(study: StudyKey, held: Held, format: Literal["html", "md"] = "html") -> Response:  # noqa: A002
+    """The study as one file to keep: HTML with its pictures inside and no script, or Markdown."""
+    return report_response(held, study, format)
 
 
 @router.get(

@@ -1,16 +1,18 @@
 """Trials: list, look at their curves, runs and logs, stop, retry, fetch checkpoints."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from api.auth import CHANGE, VIEW, Allow
 from api.bodies import StrictRoute
-from api.checkpoints import open_stored
+from api.checkpoints import is_intact, open_stored
 from api.parameters import CheckpointName, Held, PageSize, PageToken, StudyKey, TrialKey
+from api.ranges import ByteRange, asked_range
 from hpsearch.diagnosis import Diagnosis
 from hpsearch.records import Run, Series, StageKind, Trial, TrialState
 from hpsearch.service import checkpoints, diagnoses, trials
@@ -93,28 +95,48 @@ def diagnose_trial(trial: TrialKey, held: Held) -> Diagnosis:
     "/trials/{trial}/checkpoints/{name}",
     operation_id="get_checkpoint",
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {}}}},
+    responses={
+        200: {"content": {"application/octet-stream": {}}},
+        206: {"content": {"application/octet-stream": {}}, "description": "The range that was asked for"},
+    },
     dependencies=fetch,
 )
-def get_checkpoint(trial: TrialKey, name: CheckpointName, held: Held) -> Response:
-    """The file, with its SHA-256 in `X-Content-SHA256`."""
-    checkpoint, path = checkpoints.find(held.db, trial, name)
+def get_checkpoint(
+    trial: TrialKey,
+    name: CheckpointName,
+    held: Held,
+    asked: Annotated[str | None, Header(alias="Range")] = None,
+) -> Response:
+    """The file, or one range of it, with the whole file's SHA-256 in `X-Content-SHA256`. Where the newest one is
+    damaged, the one before it.
+    """
+    whole = partial(is_intact, held.settings.home.checkpoints)
+    checkpoint, path = checkpoints.find(held.db, trial, name, whole)
+    part = asked_range(asked, checkpoint.size)
     headers = {
-        "Content-Length": str(checkpoint.size),
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(part.length),
         "X-Content-SHA256": checkpoint.sha256,
         "X-Checkpoint-Step": str(checkpoint.step),
         "Content-Disposition": f'attachment; filename="trial-{trial}-{name}.safetensors"',
     }
-    chunks = _chunks(held.settings.home.checkpoints, path)
-    return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
+    status = 200
+    if not part.whole:
+        headers["Content-Range"] = part.content_range
+        status = 206
+    chunks = _chunks(held.settings.home.checkpoints, path, part)
+    return StreamingResponse(chunks, status, media_type="application/octet-stream", headers=headers)
 
 
-def _chunks(root: Path, path: Path) -> Iterator[bytes]:
+def _chunks(root: Path, path: Path, part: ByteRange) -> Iterator[bytes]:
     file = open_stored(root, path)  # before the answer starts: a missing file is a 404
+    file.seek(part.first)
 
     def read() -> Iterator[bytes]:
+        left = part.length
         with file:
-            while chunk := file.read(CHUNK):
+            while left and (chunk := file.read(min(CHUNK, left))):
+                left -= len(chunk)
                 yield chunk
 
     return read()

@@ -10,9 +10,9 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import FailFast, Field, ValidationInfo, field_validator, model_validator
 
 from hpsearch.errors import Problem, nearest, unknown
 from hpsearch.records import Record
@@ -37,7 +37,7 @@ class CommandTask(Record):
     """
 
     kind: Literal["command"] = "command"
-    argv: tuple[str, ...] = Field(min_length=1, max_length=1_000)
+    argv: Annotated[tuple[str, ...], FailFast()] = Field(min_length=1, max_length=1_000)
     flags: bool = False
     pattern: str | None = Field(default=None, min_length=1, max_length=1_000)
     folder: str = Field(default=".", max_length=1_000)

@@ -90,7 +90,7 @@ def loading_contradictions(settings: Settings, dataset: str | None) -> Iterator[
             settings.pointer("image_size"),
             f"image_size is for image_folder; {dataset} has images of one size, remove image_size",
         )
-    if settings.is_given("prefetch_factor") and settings.high("num_workers") == 0:
+    if dataset is not None and settings.is_given("prefetch_factor") and settings.high("num_workers") == 0:
         yield Problem(
             settings.pointer("prefetch_factor"),
             "prefetch_factor does nothing without num_workers; set num_workers to at least 1",

@@ -10,6 +10,7 @@ HpsearchError
 │   ├── IllegalMove                       a state that this one can't move to
 │   └── LeaseLost                         a worker's write under a lease that is over
 ├── Unavailable             503, exit 1   database or disk can't take writes now; try again
+│   └── DiskFull
 ├── ServerUnreachable            exit 5   raised by the client
 ├── GateFailed                   exit 6   a recipe gate stopped the study
 └── TrialError                   exit 1   a trial can't be trained; carries the failure's reason
@@ -38,6 +39,7 @@ class HpsearchError(Exception):
     code = "error"
     status = 500
     exit_code = 1
+    retry_after_seconds = 0.0  # how long the server asks to be left alone
 
     def __init__(self, message: str, *, hint: str | None = None, problems: Sequence[Problem] = ()) -> None:
         super().__init__(message)
@@ -89,6 +91,10 @@ class LeaseLost(Conflict):
 class Unavailable(HpsearchError):
     code = "unavailable"
     status = 503
+
+
+class DiskFull(Unavailable):
+    code = "disk_full"
 
 
 class ServerUnreachable(HpsearchError):

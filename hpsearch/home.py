@@ -55,8 +55,13 @@ class Home:
 
     @property
     def lock(self) -> Path:
-        """Held by the one server of this home while it runs."""
+        """Held by the one server of this home while it runs, or shared by those of one Postgres database."""
         return self.path / "server.lock"
+
+    @property
+    def ballast(self) -> Path:
+        """Takes up space that the server gives back where the disk is full."""
+        return self.path / "ballast"
 
     @property
     def token_file(self) -> Path:
@@ -100,7 +105,10 @@ class Home:
         self._write_private(self.address_file, json.dumps({"url": address.url, "pid": address.pid}) + "\n")
 
     def forget_address(self) -> None:
-        self.address_file.unlink(missing_ok=True)
+        """This process's server ends; where another one of the home has told its address since, that stays."""
+        known = self.read_address()
+        if known is None or known.pid == os.getpid():
+            self.address_file.unlink(missing_ok=True)
 
     def _write_private(self, path: Path, text: str) -> None:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 
 from hpsearch.errors import IllegalMove
 from hpsearch.space import Params
@@ -208,8 +208,8 @@ Number = Annotated[float, Field(allow_inf_nan=True)]
 class Points(Record):
     """One metric's stretch of a curve: `values[i]` was measured after `steps[i]` optimizer steps."""
 
-    steps: tuple[int, ...]
-    values: tuple[Number, ...]
+    steps: Annotated[tuple[int, ...], FailFast()]
+    values: Annotated[tuple[Number, ...], FailFast()]
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
@@ -437,6 +437,7 @@ class Slot(Record):
 
 class WorkerState(StrEnum):
     ACTIVE = "active"
+    SUSPENDED = "suspended"  # its trials fail where others' succeed
     DRAINING = "draining"
     GONE = "gone"
 

@@ -24,6 +24,7 @@ Params = dict[str, ParamValue]
 
 # Enough digits that two neighbouring grid points never collide, few enough that 10**-3 prints as 0.001.
 SIGNIFICANT_DIGITS = 12
+MAX_CHOICES = 1_000
 
 
 def canonical(value: float) -> float:
@@ -36,6 +37,10 @@ def parse_axis(raw: Any) -> Any:
     return {"choices": raw} if isinstance(raw, list | tuple) else raw
 
 
+def _listed(raw: Any) -> list[Any] | tuple[Any, ...]:
+    return raw if isinstance(raw, list | tuple) else ()
+
+
 class Axis(BaseModel):
     """One named dimension of the space. Bounds are closed: both ends can be drawn and are on the grid."""
 
@@ -46,12 +51,15 @@ class Axis(BaseModel):
     high: float | None = None
     log: bool = False
     step: float | None = Field(default=None, gt=0)
-    choices: tuple[ParamValue, ...] | None = Field(default=None, max_length=1_000)
+    choices: tuple[ParamValue, ...] | None = Field(default=None, max_length=MAX_CHOICES)
 
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, raw: Any) -> Any:
         raw = parse_axis(raw)
+        # Before each of a hundred thousand items is found wrong in four ways.
+        if isinstance(raw, Mapping) and len(_listed(raw.get("choices"))) > MAX_CHOICES:
+            raise ValueError(f"more than {MAX_CHOICES:,} choices")
         if isinstance(raw, Mapping) and raw.get("choices") is not None and "type" not in raw:
             return {**raw, "type": "categorical"}
         return raw

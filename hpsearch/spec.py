@@ -5,9 +5,9 @@ Every error is one sentence with a JSON pointer; `studyfile` turns pointers into
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import FailFast, Field, ValidationError, field_validator, model_validator
 
 from hpsearch import command
 from hpsearch.augmentation_rules import contradictions, image_shape
@@ -61,7 +61,7 @@ class RecipeOptions(Record):
 
 class Resources(Record):
     gpus: int = Field(default=0, ge=0, le=64)
-    labels: tuple[str, ...] = ()
+    labels: Annotated[tuple[str, ...], FailFast()] = Field(default=(), max_length=64)
     priority: int = Field(default=0, ge=-1000, le=1000)
 
 
@@ -70,6 +70,7 @@ class StudyBudget(Record):
 
     trials: int | None = Field(default=None, ge=1, le=MAX_TRIALS)
     minutes: float | None = Field(default=None, gt=0)
+    device_hours: float | None = Field(default=None, gt=0, description="of slots, summed over all runs")
 
 
 class StudySpec(Record):

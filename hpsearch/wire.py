@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from hpsearch.records import (
     Best,
@@ -19,6 +19,7 @@ from hpsearch.records import (
     Slot,
     Stage,
     Study,
+    StudyId,
     Token,
     Trial,
     TrialId,
@@ -71,20 +72,34 @@ class Lease(Record):
 # --- workers -------------------------------------------------------------------------------------
 
 
+class Interrupted(Record):
+    """A run that was being trained when its daemon ended without a word, and the last that it printed."""
+
+    run_id: RunId
+    log: str = Field(default="", max_length=LOG_BYTES)
+
+
 class RegisterWorker(Record):
-    """A worker says what it is. The same `name` again is a new incarnation: older leases end at once."""
+    """A worker says what it is. The same `name` again is a new incarnation: older leases end at once.
+
+    `interrupted`: which of them were in progress, and are charged with a crash; None where that is not known,
+    and then the first of each pack is. `start_id` is drawn at each start of a daemon: the same one again, from
+    a repeated or belated call, is the same incarnation and ends nothing.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     host: str = Field(max_length=255)
     version: str = Field(max_length=50)
-    slots: tuple[Slot, ...] = Field(min_length=1, max_length=256)
-    labels: tuple[str, ...] = Field(default=(), max_length=64)
+    slots: Annotated[tuple[Slot, ...], FailFast()] = Field(min_length=1, max_length=256)
+    labels: Annotated[tuple[str, ...], FailFast()] = Field(default=(), max_length=64)
+    interrupted: Annotated[tuple[Interrupted, ...] | None, FailFast()] = Field(default=None, max_length=256)
+    start_id: str | None = Field(default=None, min_length=8, max_length=64)
 
 
 class HeartbeatRequest(Record):
     """Renews the leases of `runs`, all that the worker believes it holds."""
 
-    runs: tuple[RunId, ...] = Field(default=(), max_length=4096)
+    runs: Annotated[tuple[RunId, ...], FailFast()] = Field(default=(), max_length=4096)
 
 
 class HeartbeatResponse(Record):
@@ -106,7 +121,10 @@ class LeaseRequest(Record):
 
 
 class LeaseResponse(Record):
+    """`detail`: why this worker is given nothing, where that is its own fault."""
+
     leases: tuple[Lease, ...]
+    detail: str = ""
 
 
 class RunReport(Record):
@@ -124,7 +142,8 @@ class RunReport(Record):
 
 class ReportRequest(Record):
     worker_id: WorkerId
-    reports: tuple[RunReport, ...] = Field(min_length=1, max_length=256)
+    # FailFast: a hundred thousand wrong items would make as many errors.
+    reports: Annotated[tuple[RunReport, ...], FailFast()] = Field(min_length=1, max_length=256)
 
 
 class RunMetrics(Record):
@@ -152,8 +171,10 @@ class RunFinish(Record):
 
 
 class ReportResult(Record):
+    """`refused`: the run has ended with another outcome, which stays."""
+
     run_id: RunId
-    status: Literal["ok", "lease_lost"]
+    status: Literal["ok", "lease_lost", "refused"]
     detail: str = ""
 
 
@@ -244,6 +265,24 @@ class StudyPatch(Record):
     priority: int | None = Field(default=None, ge=-1000, le=1000)
 
 
+class Fork(Record):
+    """A new study like another. `changes`: a JSON merge patch (RFC 7396) of its spec; null removes a key."""
+
+    name: str = Field(max_length=100)
+    changes: dict[str, Any] = {}
+
+
+class Importances(Record):
+    """How much of the objective's variation each parameter explains, largest first; they sum to 1.
+
+    By Optuna's default evaluator over `trials` completed trials; empty where fewer than 4 or nothing varied.
+    """
+
+    metric: str
+    trials: int
+    importances: dict[str, float]
+
+
 class CreateToken(Record):
     name: str = Field(min_length=1, max_length=100)
     scope: Literal["admin", "user", "worker", "viewer"]
@@ -255,6 +294,25 @@ class TokenCreated(Record):
 
     token: Token
     secret: str
+
+
+class Prune(Record):
+    """What may be dropped: of studies that ended `days` ago, all but the `keep_best` best trials' curves and
+    checkpoints."""
+
+    days: float = Field(default=30.0, ge=0, le=36_500)
+    keep_best: int = Field(default=10, ge=1, le=1_000)
+    dry_run: bool = False
+
+
+class Pruned(Record):
+    """What was dropped, or would be: `curves` counts stored stretches."""
+
+    studies: tuple[StudyId, ...]
+    curves: int
+    checkpoints: int
+    files: int = 0
+    dry_run: bool
 
 
 class Health(Record):

@@ -13,6 +13,8 @@ NEEDED = {
     "hpsearch/migrations/env.py",
     "api/py.typed",
     "api/app.py",
+    "api/templates/study.html",
+    "api/static/chart.js",
 }
 
 

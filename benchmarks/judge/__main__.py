@@ -18,27 +18,32 @@ from benchmarks.judge.result import Result
 from benchmarks.judge.scoring import Scored, scored
 from benchmarks.judge.table import line, table
 from benchmarks.judge.workers import SUITES, Job, work
+from hpsearch.errors import unknown
 
 PAIRED = 5  # seeds at least that say whether a fault hurts
-QUICK = 3  # seeds of --quick
+QUICK = 3  # seeds of --quick, to judge under and to see what hurts
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     began = time.perf_counter()
     suite = SUITES[options.seeds]()
+    families = sorted({case.family for case in suite.cases})
+    if options.family not in (None, *families):
+        sys.exit(f"Error: {unknown('family', options.family, families)}")
     cases = [case for case in suite.cases if _wanted(case, options)]
     if not cases:
-        sys.exit(f"no case of --family {options.family!r} --case {options.case!r}; see --list")
+        sys.exit(f"Error: no case's name contains {options.case!r}; --list shows them")
     if options.list:
         print("\n".join(f"{case.family:22} {case.name}" for case in cases))
         return
     seeds = suite.seeds[:QUICK] if options.quick else suite.seeds
     if options.only_seed is not None:
         seeds = (options.only_seed,)
-    jobs = _jobs(suite, cases, seeds, passive=options.passive)
-    results = list(_shown(work(suite.name, jobs, options.jobs), len(jobs)))
-    found = _scored(cases, jobs, results)
+    paired = QUICK if options.quick else PAIRED
+    jobs = _jobs(suite, cases, seeds, paired, passive=options.passive)
+    results = _finished(work(suite.name, jobs, options.jobs), len(jobs))
+    found = _scored(cases, jobs[: len(results)], results)
     if options.verbose:
         print("\n".join(line(one) for one in found))
     print(f"suite {suite.name}, seeds {seeds[0]}-{seeds[-1]}")
@@ -69,10 +74,11 @@ def _wanted(case: Case, options: argparse.Namespace) -> bool:
     )
 
 
-def _jobs(suite: Suite, cases: Sequence[Case], seeds: Sequence[int], *, passive: bool) -> list[Job]:
-    """Healthy twins once for all their faults; faults under more seeds than are judged, to see if they hurt."""
-    paired = tuple(dict.fromkeys((*seeds, *suite.seeds, *suite.more_seeds)))
-    paired = paired[: max(PAIRED, len(seeds))]
+def _jobs(
+    suite: Suite, cases: Sequence[Case], seeds: Sequence[int], least: int, *, passive: bool
+) -> list[Job]:
+    """Healthy twins once for all their faults; faults under `least` seeds, to see if they hurt."""
+    paired = tuple(dict.fromkeys((*seeds, *suite.seeds, *suite.more_seeds)))[: max(least, len(seeds))]
     twins = {case.twin.name: case.name for case in cases if case.fault is not None}
     jobs = [Job(name, seed, twin=True, judged=False) for name in twins.values() for seed in paired]
     for case in cases:
@@ -84,12 +90,17 @@ def _jobs(suite: Suite, cases: Sequence[Case], seeds: Sequence[int], *, passive:
     return jobs
 
 
-def _shown(results: Iterable[Result], total: int) -> Iterable[Result]:
-    """The results, with a count on stderr."""
-    for number, result in enumerate(results, start=1):
-        if sys.stderr.isatty() or number % 100 == 0 or number == total:
-            print(f"\r{number}/{total}", end="\n" if number == total else "", file=sys.stderr, flush=True)
-        yield result
+def _finished(results: Iterable[Result], total: int) -> list[Result]:
+    """All results, with a count on stderr; after Ctrl-C those there are."""
+    found: list[Result] = []
+    try:
+        for result in results:
+            found.append(result)
+            if sys.stderr.isatty() or len(found) % 100 == 0:
+                print(f"\r{len(found)}/{total}", end="", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        print(f" stopped: the table is of {len(found)} runs of {total}", file=sys.stderr)
+    return found
 
 
 def _scored(cases: Sequence[Case], jobs: Sequence[Job], results: Sequence[Result]) -> list[Scored]:

@@ -1,4 +1,4 @@
-"""Are the healthy runs healthy? Each beside its neighbours: `python -m benchmarks.judge.audit [dev|score]`.
+"""Are the healthy runs healthy? Each beside its neighbours: `python -m benchmarks.judge.audit [dev|score] [easy|irreducible]`.
 
 A healthy run's single knobs, changed, must not make it clearly better; else naming the change is no false
 alarm. Prints the mean score of each neighbour minus the healthy one's, in points, and its standard error.
@@ -41,10 +41,11 @@ def audited(case: Case, seeds: tuple[int, ...]) -> str:
 
 def main() -> None:
     suite = SUITES[sys.argv[1] if len(sys.argv) > 1 else "dev"]()
+    kinds = sys.argv[2:] or ["easy", "irreducible"]
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", RuntimeWarning)
     for case in suite.cases:
-        if case.fault is None:
+        if case.kind in kinds:
             print(audited(case, (suite.seeds + suite.more_seeds)[:SEEDS]), flush=True)
 
 

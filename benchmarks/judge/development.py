@@ -137,13 +137,13 @@ IRREDUCIBLE: tuple[Twin, ...] = (
         f.sized(FlippedLabels, share=0.22),
         f.having(hidden_units=24, weight_decay=3e-3, epochs=12),
     ),
-    FRIEDMAN.having("noise 4", f.sized(FriedmanMlp, noise=4.0), f.having(width=8, epochs=15)),
+    FRIEDMAN.having("noise 4", f.sized(FriedmanMlp, noise=4.0), f.having(width=8, epochs=25)),
     Twin(
         "overlapping blobs",
         OverlappingBlobs,
         {"learning_rate": 0.05, "momentum": 0.9, "batch_size": 64, "epochs": 12},
     ),
-    Twin("rare class", RareClass, {"learning_rate": 0.05, "momentum": 0.9, "batch_size": 64, "epochs": 15}),
+    Twin("rare class", RareClass, {"learning_rate": 0.05, "momentum": 0.9, "batch_size": 64, "epochs": 25}),
 )
 
 

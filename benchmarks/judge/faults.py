@@ -182,7 +182,6 @@ def one_large_feature(factor: float) -> Fault:
 RAW_INPUTS = fault("input_scale", "raw inputs", planted_data.RawInputs, repairable=True)
 LINEAR = fault("small_model", "linear model", planted_model.Linear)
 DOUBLE_SOFTMAX = fault("double_softmax", "double softmax", planted_loss.Squashed)
-WRONG_AXIS = fault("double_softmax", "softmax over the batch", planted_loss.WrongAxis)
 SUM_REDUCTION = fault("sum_reduction", "sum reduction", planted_loss.SummedLoss)
 SIGN_FLIP = fault("sign_flip", "sign flip", planted_loss.FlippedSign)
 RAW_VALIDATION = fault("raw_validation", "raw validation", planted_data.RawValidation)

@@ -119,7 +119,7 @@ EASY: tuple[Twin, ...] = (
     TONES.having("lr/2", f.times("learning_rate", 0.5), f.longer(1.5)),
 )  # fmt: skip
 IRREDUCIBLE: tuple[Twin, ...] = (
-    BLOBS.having("spread 2", f.sized(BlobsMlp, spread=2.0), f.having(hidden_units=8, epochs=12)),
+    BLOBS.having("spread 2", f.sized(BlobsMlp, spread=2.0), f.having(hidden_units=12, epochs=25)),
     Twin(
         "diabetes mlp",
         DiabetesMlp,
@@ -128,15 +128,13 @@ IRREDUCIBLE: tuple[Twin, ...] = (
     DIGITS.having(
         "15 % flipped labels",
         f.sized(FlippedLabels, share=0.17),
-        f.having(neurons=12, weight_decay=5e-3, epochs=10),
+        f.having(neurons=24, weight_decay=5e-3, epochs=20),
     ),
-    WAVES.having(
-        "noise 1.2", f.sized(WavesCnn, noise=1.2), f.having(weight_decay=0.02, learning_rate=0.01, epochs=8)
-    ),
+    ORDERS.having("20 % flipped labels", f.sized(FlippedLabels, share=0.2), f.having(cells=8, epochs=12)),
     Twin(
         "one in ten",
         f.sized(RareClass, rare=0.1),
-        {"optimizer": "adam", "learning_rate": 0.005, "batch_size": 64, "epochs": 12},
+        {"optimizer": "adam", "learning_rate": 0.01, "batch_size": 64, "epochs": 30},
     ),
 )
 

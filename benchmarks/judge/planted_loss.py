@@ -2,9 +2,6 @@
 
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
 from benchmarks.judge.subject import Subject
 from hpsearch.space import Params
 from hpsearch.training.losses import Loss
@@ -32,16 +29,6 @@ class FlippedSign(Subject):
     def loss(self, params: Params) -> Loss:
         loss = super().loss(params)
         return lambda outputs, targets: -loss(outputs, targets)
-
-
-class WrongAxis(Subject):
-    """A log-softmax over the minibatch instead of the classes, then the likelihood."""
-
-    def loss(self, params: Params) -> Loss:
-        def loss(outputs: Tensor, targets: Tensor) -> Tensor:
-            return torch.nn.functional.nll_loss(outputs.log_softmax(0), targets)
-
-        return loss
 
 
 class ScaledLoss(Subject):

@@ -46,6 +46,8 @@ def is_alarm(verdict: str) -> bool:
 
 def scored(case: Case, results: Sequence[Result], twin: Yardstick | None) -> list[Scored]:
     """The judged results of one case. `twin`: the healthy runs of a fault's seeds, None for a healthy case."""
+    if not results:
+        return []
     if case.fault is None or twin is None:
         return [Scored(case, result, True) for result in results if result.judgement is not None]
     endings = {result.seed: result.ending for result in results}

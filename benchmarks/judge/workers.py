@@ -1,6 +1,7 @@
 """The suite over processes: a case is named, never sent, and each process trains on one thread."""
 
 import multiprocessing
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -35,12 +36,16 @@ def work(suite: str, jobs: Sequence[Job], processes: int) -> Iterator[Result]:
         yield from map(_do, repeat(suite), jobs)
         return
     context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start) as pool:
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start)
+    try:
         yield from pool.map(_do, repeat(suite), jobs)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _start() -> None:
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
     # A diverging run overflows all over; the table says so.
     warnings.simplefilter("ignore", RuntimeWarning)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hpsearch import __version__
-from hpsearch.cli import config, diagnose, doctor, run, serve, study, token, trial, worker
+from hpsearch.cli import config, db, diagnose, doctor, run, serve, study, token, trial, worker
 from hpsearch.errors import HpsearchError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.add_typer(worker.app, name="worker")
 app.add_typer(study.app, name="study")
 app.add_typer(trial.app, name="trial")
 app.add_typer(token.app, name="token")
+app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")
 app.command("diagnose")(diagnose.diagnose)
 app.command("doctor")(doctor.doctor)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hpsearch.cli.export import export, report
+from hpsearch.cli.fork import fork
 from hpsearch.cli.options import HomeDir, Json, JsonLines, Secret, Server, StudyName, Yes
 
 if TYPE_CHECKING:
@@ -223,6 +224,7 @@ def delete(
         show.note(f"study {name} is deleted")
 
 
+app.command("fork")(fork)
 app.command("export")(export)
 app.command("report")(report)
 

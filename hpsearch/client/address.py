@@ -23,3 +23,11 @@ def resolve(url: str | None, token: str | None) -> tuple[str, str | None]:
     if secret is None and own is not None and chosen.rstrip("/") == own.url.rstrip("/"):
         secret = home.read_token()
     return chosen, secret
+
+
+def plain_allowed(url: str) -> bool:
+    """Whether unencrypted HTTP may go to `url`: `HPSEARCH_ALLOW_HTTP` says so, or it is the home's own server."""
+    if os.environ.get("HPSEARCH_ALLOW_HTTP", "").lower() in ("1", "true", "yes"):
+        return True
+    own = Home.locate().read_address()
+    return own is not None and url.rstrip("/") == own.url.rstrip("/")

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hpsearch.errors import HpsearchError, ServerUnreachable
 from hpsearch.records import Checkpoint, RunId, TrialId, WorkerId
 
 CHUNK = 2**20
+SPARED = 0.05  # of the disk, whatever the server sends
 
 
 def upload(
@@ -50,8 +52,12 @@ def download(transport: Transport, trial_id: TrialId, name: str, path: Path) -> 
             temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
             digest = hashlib.sha256()
             try:
+                most = _room(path.parent)
                 with temporary.open("wb") as file:
                     for chunk in response.iter_bytes(CHUNK):
+                        most -= len(chunk)
+                        if most < 0:
+                            raise HpsearchError(f"checkpoint {name} of trial {trial_id} would fill this disk")
                         digest.update(chunk)
                         file.write(chunk)
                 if digest.hexdigest() != expected:
@@ -64,3 +70,9 @@ def download(transport: Transport, trial_id: TrialId, name: str, path: Path) -> 
         return path
 
     return transport.repeated(once)
+
+
+def _room(folder: Path) -> int:
+    """Bytes that may be written before too little of the disk is left."""
+    disk = shutil.disk_usage(folder)
+    return disk.free - int(SPARED * disk.total)

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from hpsearch import studyfile
 from hpsearch.client import checkpoints, events
-from hpsearch.client.address import resolve
+from hpsearch.client.address import plain_allowed, resolve
 from hpsearch.client.study import StudyHandle
 from hpsearch.client.transport import PREFIX, Transport
 from hpsearch.client.trial import TrialHandle
@@ -34,6 +34,8 @@ from hpsearch.wire import (
     LeaseRequest,
     LeaseResponse,
     Preview,
+    Prune,
+    Pruned,
     RegisterWorker,
     ReportRequest,
     ReportResponse,
@@ -53,7 +55,8 @@ class Client:
 
     `url` and `token` default to `HPSEARCH_SERVER` and `HPSEARCH_TOKEN`, else to this home's own server.
     `timeout`: seconds of silence after which an answer is given up. `patience_seconds`: how long a call that
-    is safe to repeat is repeated while the server is away; 0 never repeats.
+    is safe to repeat is repeated while the server is away; 0 never repeats. Other machines are asked by
+    https, unless `HPSEARCH_ALLOW_HTTP=1`.
 
     Every method raises ServerUnreachable where no server answers, Unauthorized and Forbidden for the
     token, and otherwise the `hpsearch.errors` class that the server names.
@@ -76,6 +79,7 @@ class Client:
             timeout=timeout,
             patience_seconds=patience_seconds,
             rng=rng or random.Random(),  # noqa: S311 - spreads retries, hides nothing
+            allow_http=plain_allowed(address),
         )
 
     @property
@@ -162,6 +166,10 @@ class Client:
     def revoke_token(self, token_id: TokenId) -> Token:
         """Idempotent."""
         return self._transport.ask(Token, "DELETE", f"{PREFIX}/tokens/{token_id}")
+
+    def prune(self, rule: Prune) -> Pruned:
+        """Drop what is heavy of studies that ended long ago. Idempotent; an admin's."""
+        return self._transport.ask(Pruned, "POST", f"{PREFIX}/maintenance:prune", body=rule)
 
     # --- for workers -----------------------------------------------------------------------------
 

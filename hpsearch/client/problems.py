@@ -17,6 +17,8 @@ from hpsearch.errors import (
     Unavailable,
 )
 
+MOST_RETRY_AFTER_SECONDS = 60.0  # a lease must not end of politeness
+
 BY_STATUS: Mapping[int, type[HpsearchError]] = {
     401: Unauthorized,
     403: Forbidden,
@@ -52,7 +54,14 @@ def error_of(response: httpx2.Response) -> HpsearchError:
     )
     error.status = response.status_code
     error.code = code or kind.code
+    error.retry_after_seconds = _retry_after(response)
     return error
+
+
+def _retry_after(response: httpx2.Response) -> float:
+    """Seconds, of the header's two forms the one that this API sends (RFC 9110, 10.2.3); 0 without it."""
+    asked = response.headers.get("Retry-After", "")
+    return min(float(asked), MOST_RETRY_AFTER_SECONDS) if asked.isascii() and asked.isdecimal() else 0.0
 
 
 def no_answer(url: str, failure: httpx2.TransportError) -> ServerUnreachable:

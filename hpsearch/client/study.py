@@ -2,9 +2,9 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 from hpsearch.client import events
@@ -21,7 +21,7 @@ from hpsearch.records import (
     StudyState,
     TrialState,
 )
-from hpsearch.wire import BestList, CurveList, StageList, StudyPatch, TrialPage
+from hpsearch.wire import BestList, CurveList, Fork, Importances, StageList, StudyPatch, TrialPage
 
 PAGE = 1_000
 POLL_SECONDS = 0.5
@@ -132,6 +132,16 @@ class StudyHandle:
     def retry(self) -> Study:
         """Run failed and cancelled trials again."""
         return self._act("retry")
+
+    def fork(self, name: str, changes: Mapping[str, Any] | None = None) -> "StudyHandle":
+        """A new study like this one; `changes` (a JSON merge patch of the spec) make it differ."""
+        body = Fork(name=name, changes=dict(changes or {}))
+        made = self._transport.ask(Study, "POST", f"{self._path}/fork", body=body)
+        return StudyHandle(self._transport, made.name)
+
+    def importances(self) -> Importances:
+        """How much of the objective each parameter explains, largest first."""
+        return self._transport.ask(Importances, "GET", f"{self._path}/importances")
 
     def patch(self, *, description: str | None = None, priority: int | None = None) -> Study:
         """Change what may change while a study runs; None leaves a thing as it is."""

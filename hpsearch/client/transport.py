@@ -1,5 +1,6 @@
 """One connection pool to one server: sends, repeats what may be repeated, and speaks the house's errors."""
 
+import ipaddress
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,13 +21,20 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz", "/version"})
 CONNECT_SECONDS = 5.0
 FIRST_WAIT_SECONDS = 0.25
 MOST_WAIT_SECONDS = 4.0
+MAX_ANSWER_BYTES = 128 * 2**20  # a thousand curves are 5 MiB; files are streamed and have their own bound
+
+FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding"})  # of the bytes on the wire
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 
 class Transport:
-    """Thread-safe. `patience_seconds`: how long a call is repeated that may safely be repeated."""
+    """Thread-safe. `patience_seconds`: how long a call is repeated that may safely be repeated.
+
+    `allow_http`: speak unencrypted HTTP with other machines too. A server is not trusted with this machine's
+    memory: redirects are not followed and an answer is read no further than 128 MiB, unpacked.
+    """
 
     def __init__(
         self,
@@ -36,9 +44,10 @@ class Transport:
         timeout: float,
         patience_seconds: float,
         rng: random.Random,
+        allow_http: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.url = _checked(url)
+        self.url = _checked(url, allow_http)
         self._timeout = timeout
         self._patience = patience_seconds
         self._rng = rng
@@ -92,10 +101,13 @@ class Transport:
         timeout = self._limits(self._timeout if read_seconds is None else read_seconds)
 
         def once() -> httpx2.Response:
-            with self._translated():
-                response = self._http.request(
+            with (
+                self._translated(),
+                self._http.stream(
                     method, path, content=content, params=_present(params), headers=headers, timeout=timeout
-                )
+                ) as answer,
+            ):
+                response = self._read(answer)
             raise_for_problem(response)
             return response
 
@@ -125,8 +137,7 @@ class Transport:
             ) as response,
         ):
             if not response.is_success:
-                response.read()
-                raise error_of(response)
+                raise error_of(self._read(response))
             yield response
 
     def repeated(self, call: Callable[[], T], *, repeatable: bool = True) -> T:
@@ -141,8 +152,9 @@ class Transport:
                 safe = repeatable or never_arrived(error.__cause__)
                 if not safe or time.monotonic() >= deadline:
                     raise
+                asked = error.retry_after_seconds
             # "Exponential Backoff And Jitter" (AWS): uniform below a ceiling that doubles.
-            self._sleep(self._rng.uniform(0, ceiling))
+            self._sleep(max(asked, self._rng.uniform(0, ceiling)))
             ceiling = min(2 * ceiling, MOST_WAIT_SECONDS)
 
     def parse(self, read: Callable[[bytes], T], response: httpx2.Response) -> T:
@@ -152,6 +164,18 @@ class Transport:
         except ValidationError as error:
             where = f"{response.request.method} {response.request.url.path}"
             raise not_hpsearch(self.url, f"{error.error_count()} surprises in {where}") from None
+
+    def _read(self, answer: httpx2.Response) -> httpx2.Response:
+        """The answer with its body. Raises HpsearchError where that is larger than any this API gives."""
+        body = bytearray()
+        for chunk in answer.iter_bytes():
+            body += chunk
+            if len(body) > MAX_ANSWER_BYTES:
+                raise not_hpsearch(self.url, f"more than {MAX_ANSWER_BYTES:,} bytes in one answer")
+        headers = [(name, value) for name, value in answer.headers.items() if name not in FRAMING]
+        return httpx2.Response(
+            answer.status_code, headers=headers, content=bytes(body), request=answer.request
+        )
 
     def _credentials(self, path: str) -> Mapping[str, str]:
         return {} if path in OPEN_PATHS else self._authorization
@@ -171,12 +195,23 @@ def _present(params: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (params or {}).items() if value is not None}
 
 
-def _checked(url: str) -> str:
+def _checked(url: str, allow_http: bool) -> str:
     parts = urlsplit(url if "//" in url else f"http://{url}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidInput(f"{url!r} is not a server's address", hint="it looks like http://127.0.0.1:8000")
+    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.geturl()):
+        raise InvalidInput(
+            f"{parts.geturl()} would send the token over the network unencrypted",
+            hint="use https://, or set HPSEARCH_ALLOW_HTTP=1 on a network that you trust",
+        )
     return parts.geturl().rstrip("/")
 
 
 def _is_loopback(url: str) -> bool:
-    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

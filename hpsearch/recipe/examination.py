@@ -26,6 +26,7 @@ from hpsearch.vocabulary import VerdictCode
 LEAST_EVALUATIONS = 3
 WHOLE_EPOCHS = 8  # a run so long is held against its probes at whole epochs
 SMALL_GAP, GAP, WIDE_GAP, VAL_RISE = 0.04, 0.10, 0.20, 1.10
+LENGTH_SLOPE = 0.03  # of the validation figure that half of the run's length costs
 DATA_SLOPE = 0.03  # of the validation figure that half of the training data cost
 NEARLY = 0.6  # of the best gain: a more specific cause that gets so far is the cause
 BLOCKING = (VerdictCode.VANISHING, VerdictCode.DEAD)  # no size helps behind them, only a way around
@@ -90,7 +91,12 @@ def probes_of(case: Case, suspicion: Suspicion) -> list[Probe]:
     if suspicion.continues:
         return [Probe(changes, case.epochs + length, continues=True) for changes in suspicion.tries]
     # A schedule stretches over the run it was made for, not over a shorter probe.
-    kept = {} if case.values["schedule"] == "constant" else {"schedule_epochs": _schedule_epochs(case)}
+    stretches = suspicion.halves and case.number("schedule_epochs") == 0
+    kept = (
+        {}
+        if case.values["schedule"] == "constant" or stretches
+        else {"schedule_epochs": _schedule_epochs(case)}
+    )
     return [Probe({**kept, **changes}, length) for changes in suspicion.tries]
 
 
@@ -184,11 +190,16 @@ def _cause(
 
 
 def strength(found: Effect) -> float:
+    """What the change is worth; a run of half the length by what it lost."""
+    if not found.probe.changes and not found.probe.continues:
+        return found.lost
     return max(found.gain, 0.5 * found.early_gain)
 
 
 def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None) -> bool:
     """Whether the probe proves the suspicion: better than the run ever got, or far ahead of it so early."""
+    if suspicion.halves:
+        return found.lost > max(LENGTH_SLOPE, 2 * case.noise)
     at_end = found.helps_validation and (found.helps_training or case.fitted)
     enough = STRONG_GAIN if suspicion.strong else DECISIVE
     ahead = found.helps_early() and found.early_gain >= enough and found.gain > -0.03

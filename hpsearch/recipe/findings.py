@@ -181,8 +181,8 @@ def remedial(best: Effect) -> dict[str, float | int | str | bool]:
     own = dict(best.probe.changes)
     if "schedule" not in own:
         own.pop("schedule_epochs", None)
-    if best.probe.continues and not own:
-        own["epochs"] = round(2 * best.probe.epochs / 1.25)
+    if not own:
+        own["epochs"] = max(1, round(2 * best.probe.epochs / (1.25 if best.probe.continues else 0.5)))
     return own
 
 
@@ -210,7 +210,7 @@ def probe_of(case: Case, best: Effect) -> dict[str, object]:
 
 def _change(found: Effect) -> str:
     changes = remedial(found)
-    if found.probe.continues and "schedule" not in changes:
+    if "epochs" in changes:
         return f"{found.probe.epochs:g} epochs"
     return ", ".join(f"{name} {_short(value)}" for name, value in changes.items())
 

@@ -19,7 +19,7 @@ DUPLICATE_TOLERANCE = 0.1  # a mean over the batch does not change when each sam
 INPUT_MEAN, INPUT_STD_RATIO = 10.0, 100.0
 VAL_SHIFT, VAL_STD_RATIO = 0.5, 2.0  # in standard deviations of the training inputs; a factor either way
 LABEL_SIGNAL, LABEL_SHARE = 0.25, 0.6  # validation labels that follow the inputs; training labels that don't
-CROSS_SHARE = 0.5
+CROSS_SHARE, CROSS_DISTANCE = 0.5, 1.15
 EVALUATION = 0.02  # of the outputs' spread: two evaluations of a model in evaluation mode are alike
 GRADIENT_RATIO, SIGNAL_RATIO, DEAD_SHARE = 1e-3, 1e-3, 0.95
 
@@ -301,12 +301,15 @@ def _labels_mean_the_same(check: Measured, evidence: list[Evidence]) -> Verdict 
         ok,
     ):
         return None
-    return _failure(
-        VerdictCode.LABELS,
-        f"validation labels do not follow training labels ({across:.2f}), though each split's own neighbours "
-        f"agree ({within:.2f})",
-        "number the classes alike in both splits",
-    )
+    said = f"training neighbours do not tell validation labels ({across:.2f}), though each split's own do ({within:.2f})"
+    if check.measurement("cross_distance") > CROSS_DISTANCE:
+        return _failure(
+            VerdictCode.VAL_MISMATCH,
+            f"{said}, and lie far away",
+            "prepare validation inputs as training inputs are prepared",
+            confidence=0.8,
+        )
+    return _failure(VerdictCode.LABELS, said, "number the classes alike in both splits")
 
 
 def _evaluates(check: Measured, evidence: list[Evidence]) -> Verdict | None:

@@ -24,6 +24,8 @@ USUAL_UPDATE = 3e-3  # of the weights a step, at the best rates measured (recipe
 FLAT_FRACTION, FLAT_STEPS = 0.10, 20
 TREND_P, LATE_DROP, FEW = 0.1, 0.05, 6
 LATE_BEST = 0.75  # position of the best epoch from which longer training may pay
+TINY_INPUTS = 0.02
+JITTER = 1.0  # of the outputs' spread: a third of the last hidden units dropped
 FAR_TARGETS = 4.0
 SHORT = 5  # epochs, below which more of them are the first thing to try
 HIGH_MOMENTUM = 0.95
@@ -44,6 +46,7 @@ class Suspicion:
     tries: tuple[Params, ...]
     share: float = QUARTER
     continues: bool = False
+    halves: bool = False  # proved by what a run of half the length loses
     strong: bool = False  # by numbers that no healthy run has
 
     @property
@@ -93,10 +96,11 @@ def jumps(case: Case) -> bool:
 
 
 def _input_scale(case: Case) -> Suspicion | None:
-    verdict = initial_loss.badly_scaled(case.check)
-    if verdict is None or case.values["preprocessing"] == "standardized":
+    verdict, size = initial_loss.badly_scaled(case.check), case.check.measurement("input_abs_mean")
+    if case.values["preprocessing"] == "standardized" or not (verdict or size < TINY_INPUTS):
         return None
-    return Suspicion(VerdictCode.INPUT_SCALE, verdict.text, ({"preprocessing": "standardized"},), strong=True)
+    why = verdict.text if verdict else f"inputs are tiny (mean |x| {size:.2g})"
+    return Suspicion(VerdictCode.INPUT_SCALE, why, ({"preprocessing": "standardized"},), strong=True)
 
 
 def _target_scale(case: Case) -> Suspicion | None:
@@ -154,9 +158,11 @@ def _over_regularized(case: Case) -> Suspicion | None:
         "label_smoothing": HEAVY_SMOOTHING,
     }  # fmt: skip
     heavy = [name for name, limit in named.items() if case.number(name) > limit]
-    built_in = case.check.measurement("model_dropout", 0.0)
+    built_in, jitter = case.check.measurement("model_dropout"), case.check.measurement("training_jitter")
     if built_in > HEAVY_DROPOUT:
         heavy.append(f"the model's own dropout {built_in:g}")
+    elif jitter > JITTER:
+        heavy.append(f"noise of {jitter:.2g} times the outputs' spread in training")
     if not heavy:
         return None
     changes = {**NO_REGULARIZATION, "model_dropout": False}
@@ -265,7 +271,9 @@ def _plateau(case: Case) -> Suspicion | None:
 
 def _train_longer(case: Case) -> Suspicion | None:
     if case.values["schedule"] != "constant":
-        return None
+        # It can't be continued: whether twice the length would pay, half the length tells.
+        why = "the training data are not fit, and half the length does much worse"
+        return Suspicion(VerdictCode.TRAIN_LONGER, why, ({},), share=0.5, halves=True)
     share = 0.6 if case.epochs < SHORT else 0.4 if still_falling(case) else 0.2
     return Suspicion(
         VerdictCode.TRAIN_LONGER, "the training data are not fit yet", ({},), share=share, continues=True

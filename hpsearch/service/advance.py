@@ -38,10 +38,11 @@ def advance(tx: Transaction, study_id: StudyId, *, now: datetime) -> None:
         moves.move_study(tx, study, StudyState.STOPPED, reason=study.study.reason, now=now)
     if study.state is not StudyState.RUNNING:
         return
-    spec = study.spec
     if study.waiting + study.running > 0:
-        _stop_if_spent(tx, study, spec, now=now)
+        if study.limited:
+            _stop_if_spent(tx, study, study.spec, now=now)
         return
+    spec = study.spec
     try:
         with savepoint(tx):
             if spec.method in PLAIN:
@@ -62,10 +63,10 @@ def _stop_if_spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: da
     A trial that was started is paid for: while there is time it may run again after a loss, and the study
     goes on until none of these is open.
     """
-    why = budgets.spent(study, spec, now=now)
+    why = budgets.spent(tx, study, spec, now=now)
     if why is None or study.waiting == 0:
         return
-    late = budgets.late(study, now=now)
+    late = budgets.late(study, now=now) or budgets.device_time_spent(tx, study, spec, now=now)
     message = f"the study stopped: {why}"
     count = moves.cancel_waiting(tx, study, message, resumable=True, unstarted=not late, now=now)
     if late and study.running:
@@ -81,7 +82,7 @@ def _advance_plain(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: da
         stage_id = _open(tx, study, StageKind.SEARCH, 0, now=now)
         if _plan(tx, study, stage_id, PLAIN[spec.method](spec), now=now):
             return
-    why = budgets.spent(study, spec, now=now)
+    why = budgets.spent(tx, study, spec, now=now)
     if why is not None and trials.ids_in(tx, study.id, TrialState.CANCELLED, resumable=True):
         moves.move_study(tx, study, StudyState.STOPPED, reason=why, now=now)
         return
@@ -101,7 +102,7 @@ def _advance_recipe(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: d
         if decision.open is not None:
             running = _open(tx, study, decision.open.kind, decision.open.round, now=now)
         if decision.trials:
-            why = budgets.spent(study, spec, now=now)
+            why = budgets.spent(tx, study, spec, now=now)
             if why is not None:
                 moves.move_study(tx, study, StudyState.STOPPED, reason=why, now=now)
                 return

@@ -1,9 +1,18 @@
-"""A study's budget: counted on the study where trials are claimed, not per worker."""
+"""A study's budget: counted on the study where trials are claimed, not per worker.
+
+A run's device time is the time that its slot spent on it, by the server's clock: in a pack, whose trials are trained
+one after another, from the end of the one before.
+"""
 
 from datetime import datetime, timedelta
 
 from hpsearch.spec import StudySpec
+from hpsearch.store import runs, studies
+from hpsearch.store.engine import Transaction
+from hpsearch.store.runs import RunRow
 from hpsearch.store.studies import StudyRow
+
+HOUR = 3_600.0
 
 
 def trials_left(study: StudyRow, spec: StudySpec) -> int | None:
@@ -21,10 +30,23 @@ def late(study: StudyRow, *, now: datetime) -> bool:
     return study.deadline is not None and now >= study.deadline
 
 
-def spent(study: StudyRow, spec: StudySpec, *, now: datetime) -> str | None:
+def device_time_spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> bool:
+    """Whether the slots have worked for as long as they may, runs under way included."""
+    limit = spec.budget.device_hours
+    if limit is None:
+        return False
+    used = study.device_seconds
+    if used < limit * HOUR:
+        used += runs.busy_seconds(tx, study.id, now=now)
+    return used >= limit * HOUR
+
+
+def spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> str | None:
     """Which budget is used up, in words, or None."""
     if late(study, now=now):
         return f"its budget of {spec.budget.minutes:g} minutes is used up"
+    if device_time_spent(tx, study, spec, now=now):
+        return f"its budget of {spec.budget.device_hours:g} device hours is used up"
     if trials_left(study, spec) == 0:
         return f"its budget of {spec.budget.trials} trials is used up"
     return None
@@ -33,3 +55,16 @@ def spent(study: StudyRow, spec: StudySpec, *, now: datetime) -> str | None:
 def deadline(spec: StudySpec, *, now: datetime) -> datetime | None:
     """When a study that claims its first trial now must end."""
     return None if spec.budget.minutes is None else now + timedelta(minutes=spec.budget.minutes)
+
+
+def books(study: StudyRow) -> bool:
+    """Whether the study's device time is kept."""
+    return study.study.spec["budget"].get("device_hours") is not None
+
+
+def book(tx: Transaction, study: StudyRow, ended: RunRow, *, now: datetime) -> None:
+    """Add the device time of a run that has just ended. The caller holds the study's lock."""
+    if not books(study):
+        return
+    began = runs.last_end_in_pack(tx, ended) or ended.run.started_at
+    studies.add_device_seconds(tx, study.id, max(0.0, (now - began).total_seconds()))

@@ -1,5 +1,7 @@
 """Checkpoints: files that a run registers under its lease."""
 
+import logging
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -9,6 +11,8 @@ from hpsearch.records import Checkpoint, RunId, TrialId, WorkerId
 from hpsearch.service import lookup
 from hpsearch.store import checkpoints, runs
 from hpsearch.store.engine import Database, retried
+
+log = logging.getLogger(__name__)
 
 
 @retried
@@ -38,11 +42,19 @@ def register(
         return checkpoint
 
 
-def find(db: Database, trial_id: TrialId, name: Literal["best", "last"]) -> tuple[Checkpoint, Path]:
-    """(the trial's newest checkpoint of that name, where its file lies). Raises NotFound."""
+def find(
+    db: Database,
+    trial_id: TrialId,
+    name: Literal["best", "last"],
+    intact: Callable[[Checkpoint, Path], bool] = lambda checkpoint, path: True,
+) -> tuple[Checkpoint, Path]:
+    """(the trial's newest checkpoint of that name that is `intact`, where its file lies). Raises NotFound."""
     with db.read() as tx:
         lookup.trial(tx, trial_id)
-        stored = checkpoints.newest(tx, trial_id, name)
-    if stored is None:
-        raise NotFound(f"trial {trial_id} has no {name!r} checkpoint")
-    return stored.checkpoint, Path(stored.path)
+        stored = checkpoints.of_trial(tx, trial_id, name)
+    for one in stored:
+        if intact(one.checkpoint, Path(one.path)):
+            return one.checkpoint, Path(one.path)
+        log.error("checkpoint %s of trial %d, run %d, is damaged", name, trial_id, one.checkpoint.run_id)
+    damaged = " that is whole" if stored else ""
+    raise NotFound(f"trial {trial_id} has no {name!r} checkpoint{damaged}")

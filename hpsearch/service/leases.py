@@ -15,7 +15,7 @@ from hpsearch.records import (
     WorkerId,
     WorkerState,
 )
-from hpsearch.service import budgets
+from hpsearch.service import breaker, budgets
 from hpsearch.service.packs import fair_share, kind_of_work, most_by_time
 from hpsearch.service.reports import report
 from hpsearch.spec import StudySpec
@@ -42,9 +42,16 @@ GONE_AFTER_LEASES = 3  # unseen for so many leases, a worker no longer counts
 
 @retried
 def lease(
-    db: Database, request: LeaseRequest, *, now: datetime, lease_seconds: float = LEASE_SECONDS
+    db: Database,
+    request: LeaseRequest,
+    *,
+    now: datetime,
+    lease_seconds: float = LEASE_SECONDS,
+    paused: str = "",
 ) -> LeaseResponse:
     """A pack of trials for one slot, empty where none waits; it does not wait itself.
+
+    `paused`: why nothing new is handed out now, if so.
 
     The same `request_id` again returns the same leases while they are active. Raises NotFound for an unknown
     worker and Conflict for one whose name another daemon has taken over.
@@ -63,6 +70,13 @@ def lease(
             return LeaseResponse(leases=_again(tx, held, lease_seconds))
         if worker.worker.state is WorkerState.DRAINING:
             return LeaseResponse(leases=())
+        if paused:
+            return LeaseResponse(leases=(), detail=paused)
+        suspended = breaker.suspension(tx, worker.id)
+        if suspended is not None:
+            if now < suspended.until or runs.has_active(tx, worker.id):
+                return LeaseResponse(leases=(), detail=suspended.told(worker.worker.name))
+            request = request.model_copy(update={"max_trials": 1})
         return LeaseResponse(leases=_claim(tx, worker, request, now=now, lease_seconds=lease_seconds))
 
 
@@ -130,7 +144,7 @@ def _claim_from(
         return ()
     spec = study.spec
     left = budgets.trials_left(study, spec)
-    if budgets.spent(study, spec, now=now) is not None and left != 0:
+    if budgets.spent(tx, study, spec, now=now) is not None and left != 0:
         return ()
     seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * lease_seconds)
     pack = _pack(tx, study, request.max_trials, left, seen_since=seen_since)

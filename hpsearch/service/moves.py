@@ -20,6 +20,7 @@ from hpsearch.records import (
     check_move,
 )
 from hpsearch.store import events, stages, studies, trials
+from hpsearch.store.batch import Batch
 from hpsearch.store.engine import Transaction
 from hpsearch.store.studies import StudyRow
 
@@ -87,7 +88,7 @@ def wait_again(
 
 
 def finish_trial(
-    tx: Transaction,
+    batch: Batch,
     study: StudyRow,
     trial: Trial,
     state: TrialState,
@@ -97,9 +98,9 @@ def finish_trial(
     now: datetime,
 ) -> None:
     """A running trial ends with what its run found; `also` are columns of its study to set."""
-    trials.finish(tx, trial.id, state, outcome, now=now)
-    studies.count_trials(tx, study.id, {TrialState.RUNNING: -1, state: 1}, also=also)
-    _tell_finished(tx, trial, state, outcome.value, outcome.reason, now)
+    batch.finish_trial(trial.id, state, outcome, now=now)
+    batch.count(study.id, {TrialState.RUNNING: -1, state: 1}, also)
+    batch.event(study.id, "trial_finished", _end_of(trial, state, outcome.value, outcome.reason), now=now)
 
 
 def fail_trial(
@@ -138,7 +139,13 @@ def _tell_finished(
     reason: FailureReason | None,
     now: datetime,
 ) -> None:
-    data = {
+    events.add(tx, trial.study_id, "trial_finished", _end_of(trial, state, value, reason), now=now)
+
+
+def _end_of(
+    trial: Trial, state: TrialState, value: float | None, reason: FailureReason | None
+) -> dict[str, Any]:
+    return {
         "trial_id": trial.id,
         "number": trial.number,
         "stage_id": trial.stage_id,
@@ -146,4 +153,3 @@ def _tell_finished(
         "value": value,
         "reason": reason,
     }
-    events.add(tx, trial.study_id, "trial_finished", data, now=now)

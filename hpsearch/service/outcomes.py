@@ -6,7 +6,7 @@
 | failed: error                       | waits again `max_failures` times, then failed          |
 | failed: crashed, stalled; lost      | waits again; the third time failed (poison)            |
 | failed: oom, timeout, not allowed   | failed                                                 |
-| released, or its daemon restarted   | waits again, nothing charged but a preemption          |
+| lost, but had not begun; released   | waits again, nothing charged but a preemption          |
 
 Callers hold the lock on the study's row.
 """
@@ -20,6 +20,7 @@ from hpsearch.service import moves
 from hpsearch.service.packs import pace_after
 from hpsearch.spec import StudySpec
 from hpsearch.store import trials
+from hpsearch.store.batch import Batch
 from hpsearch.store.engine import Transaction
 from hpsearch.store.studies import StudyRow
 
@@ -27,19 +28,30 @@ MAX_CRASHES = 3
 
 
 def apply(
-    tx: Transaction, study: StudyRow, trial: Trial, outcome: Outcome, *, stopped: bool, now: datetime
-) -> None:
-    """Record a run's outcome on its running trial. `stopped`: the user asked for this run's end."""
+    tx: Transaction,
+    batch: Batch,
+    study: StudyRow,
+    trial: Trial,
+    outcome: Outcome,
+    *,
+    stopped: bool,
+    now: datetime,
+) -> StudyRow:
+    """Record a run's outcome on its running trial; returns the study as it is with the batch written.
+
+    `stopped`: the user asked for this run's end.
+    """
     match outcome.state:
         case "completed" | "diverged" | "pruned":
-            _apply_result(tx, study, trial, outcome, now=now)
+            return _apply_result(batch, study, trial, outcome, now=now)
         case "failed":
-            _apply_failure(tx, study, trial, outcome, stopped=stopped, now=now)
+            _apply_failure(tx, batch, study, trial, outcome, stopped=stopped, now=now)
         case "released":
             trials.charge(tx, trial.id, preemptions=1)
             moves.give_back_trial(tx, study, trial, "released", stopped=stopped, now=now)
         case _:
             assert_never(outcome.state)
+    return study
 
 
 def lose(
@@ -53,7 +65,9 @@ def lose(
     moves.give_back_trial(tx, study, trial, why, stopped=stopped, now=now)
 
 
-def _apply_result(tx: Transaction, study: StudyRow, trial: Trial, outcome: Outcome, *, now: datetime) -> None:
+def _apply_result(
+    batch: Batch, study: StudyRow, trial: Trial, outcome: Outcome, *, now: datetime
+) -> StudyRow:
     state = TrialState(outcome.state)
     if state is TrialState.COMPLETED and outcome.value is not None and not math.isfinite(outcome.value):
         state = TrialState.DIVERGED
@@ -63,10 +77,11 @@ def _apply_result(tx: Transaction, study: StudyRow, trial: Trial, outcome: Outco
         known = ", ".join(sorted(outcome.metrics)) or "nothing"
         message = f"the objective {metric!r} was never measured; the run reported {known}"
         failed = outcome.model_copy(update={"reason": FailureReason.ERROR, "message": message})
-        moves.finish_trial(tx, study, trial, TrialState.FAILED, failed, now=now)
-        return
+        moves.finish_trial(batch, study, trial, TrialState.FAILED, failed, now=now)
+        return study
     changed = _summary(study, spec, trial, state, outcome)
-    moves.finish_trial(tx, study, trial, state, outcome, also=changed, now=now)
+    moves.finish_trial(batch, study, trial, state, outcome, also=changed, now=now)
+    return study.changed(changed)
 
 
 def _summary(
@@ -89,7 +104,14 @@ def _summary(
 
 
 def _apply_failure(
-    tx: Transaction, study: StudyRow, trial: Trial, outcome: Outcome, *, stopped: bool, now: datetime
+    tx: Transaction,
+    batch: Batch,
+    study: StudyRow,
+    trial: Trial,
+    outcome: Outcome,
+    *,
+    stopped: bool,
+    now: datetime,
 ) -> None:
     reason = outcome.reason
     assert reason is not None
@@ -101,11 +123,11 @@ def _apply_failure(
             moves.give_back_trial(tx, study, trial, "error", stopped=stopped, now=now)
         case FailureReason.ERROR:
             trials.charge(tx, trial.id, failures=1)
-            moves.finish_trial(tx, study, trial, TrialState.FAILED, outcome, now=now)
+            moves.finish_trial(batch, study, trial, TrialState.FAILED, outcome, now=now)
         case (
             FailureReason.OOM | FailureReason.TIMEOUT | FailureReason.POISON | FailureReason.TASK_NOT_ALLOWED
         ):
-            moves.finish_trial(tx, study, trial, TrialState.FAILED, outcome, now=now)
+            moves.finish_trial(batch, study, trial, TrialState.FAILED, outcome, now=now)
         case _:
             assert_never(reason)
 

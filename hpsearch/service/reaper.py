@@ -1,10 +1,11 @@
 """The reaper: ends leases that ran out and wakes studies. Runs always; any number of them is harmless."""
 
 import platform
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from hpsearch.records import RunState, StudyId
-from hpsearch.service import outcomes
+from hpsearch.records import FailureReason, RunId, RunState, StudyId
+from hpsearch.service import budgets, outcomes
 from hpsearch.service.advance import advance
 from hpsearch.service.leases import LEASE_SECONDS
 from hpsearch.store import runs, studies, ticks, trials
@@ -67,7 +68,8 @@ def _reap(db: Database, study_id: StudyId, *, now: datetime) -> int:
             return 0
         # Asked again under the lock: a heartbeat may have come in between.
         expired = runs.lock_active(tx, study_id=study_id, expired_at=now)
-        lose_runs(tx, expired, charged=True, why="its worker fell silent", now=now)
+        blamed = first_of_each_pack(expired)
+        lose_runs(tx, expired, blamed=blamed, why="its worker fell silent", now=now)
         advance(tx, study_id, now=now)
         return len(expired)
 
@@ -78,17 +80,21 @@ def _advance(db: Database, study_id: StudyId, *, now: datetime) -> None:
         advance(tx, study_id, now=now)
 
 
-def lose_runs(tx: Transaction, rows: list[RunRow], *, charged: bool, why: str, now: datetime) -> None:
-    """End runs whose worker is gone. `charged`: to the trial that each pack was training.
+def first_of_each_pack(rows: Sequence[RunRow]) -> set[RunId]:
+    """What each pack was training: packs are trained in the order of their runs, the others had not begun."""
+    return set({(row.run.worker_id, row.request_id): row.id for row in reversed(rows)}.values())
 
-    The others of a pack had not begun: packs are trained in the order of their runs.
-    """
-    suspects = {(row.run.worker_id, row.request_id): row.id for row in reversed(rows)}
+
+def lose_runs(
+    tx: Transaction, rows: Sequence[RunRow], *, blamed: Collection[RunId], why: str, now: datetime
+) -> None:
+    """End runs whose worker is gone. `blamed`: those in progress, which may have been its end."""
     for row in rows:
         study = studies.lock(tx, row.study_id)
         trial = trials.get(tx, row.run.trial_id)
         assert study is not None
         assert trial is not None
-        runs.end(tx, row, RunState.LOST, message=why, now=now)
-        suspect = suspects[row.run.worker_id, row.request_id] == row.id
-        outcomes.lose(tx, study, trial, charged=charged and suspect, stopped=row.stop, why=why, now=now)
+        reason = FailureReason.CRASHED if row.id in blamed else None
+        ended = runs.end(tx, row, RunState.LOST, reason=reason, message=why, now=now)
+        budgets.book(tx, study, ended, now=now)
+        outcomes.lose(tx, study, trial, charged=row.id in blamed, stopped=row.stop, why=why, now=now)

@@ -1,15 +1,18 @@
 """What workers say of their runs. Every write is fenced by (run, worker, active) and stored once."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from hpsearch.records import Outcome, RunId, RunState, StudyId, WorkerId, digest_of
-from hpsearch.service import outcomes
+from hpsearch.records import Outcome, RunId, RunState, StudyId, Trial, TrialId, WorkerId, digest_of
+from hpsearch.service import breaker, budgets, outcomes
 from hpsearch.service.advance import advance
 from hpsearch.store import metrics, runs, studies, trials
+from hpsearch.store.batch import Batch
 from hpsearch.store.engine import Database, Transaction, retried
 from hpsearch.store.runs import RunRow
+from hpsearch.store.studies import StudyRow
 from hpsearch.wire import ReportRequest, ReportResponse, ReportResult, RunReport
 
 
@@ -17,28 +20,40 @@ from hpsearch.wire import ReportRequest, ReportResponse, ReportResult, RunReport
 def report(db: Database, request: ReportRequest, *, now: datetime) -> ReportResponse:
     """Store curves, logs and outcomes of several runs in one transaction; what follows is planned in it too.
 
-    Each report is answered by itself: `lease_lost` where its run is over or another worker's, and then
-    nothing of it is stored. A report that was stored before is `ok` again.
+    Each report is answered by itself: `lease_lost` where its run is over or another worker's, `refused` where
+    it has ended with another outcome, and then nothing of it is stored. What was stored before is `ok` again.
     """
     ended = [one.run_id for one in request.reports if one.outcome is not None]
     results: list[ReportResult] = []
-    touched: set[StudyId] = set()
     with db.write() as tx:
-        if ended:  # whatever ends a trial holds its study first, and only then the run
-            studies.lock_of_runs(tx, ended)
+        # Whatever ends a trial holds its study first, and only then the run.
+        report = _Report(tx, studies.lock_of_runs(tx, ended) if ended else {}, now)
         held = _held(tx, request.worker_id, (one.run_id for one in request.reports))
+        report.load_trials(held[run_id] for run_id in ended if run_id in held)
         for one in request.reports:
             row = held.get(one.run_id)
             if row is None or not row.active:
                 results.append(_of_ended(row, one))
                 continue
-            held[row.id] = _store(tx, row, one, now=now)
+            held[row.id] = report.store(row, one)
             results.append(ReportResult(run_id=row.id, status="ok"))
-            if one.outcome is not None:
-                touched.add(row.study_id)
-        for study_id in sorted(touched):
-            advance(tx, study_id, now=now)
+        report.finish()
+    _log(request, results, held)
     return ReportResponse(results=tuple(results))
+
+
+def _log(request: ReportRequest, results: Iterable[ReportResult], held: Mapping[RunId, RunRow]) -> None:
+    """Once it is stored: which runs ended, and which writes came under a lease that is over or another's."""
+    log = logging.getLogger("hpsearch.reports")
+    for one, result in zip(request.reports, results, strict=True):
+        row = held.get(one.run_id)
+        facts: dict[str, object] = {"run": one.run_id, "worker": request.worker_id}
+        if row is not None:
+            facts |= {"study": row.study_id, "trial": row.run.trial_id}
+        if result.status == "lease_lost":
+            log.warning("write refused", extra={**facts, "why": result.detail})
+        elif one.outcome is not None:
+            log.info("run ended", extra={**facts, "state": one.outcome.state, "reason": one.outcome.reason})
 
 
 def _held(tx: Transaction, worker_id: WorkerId, ids: Iterable[RunId]) -> dict[RunId, RunRow]:
@@ -53,6 +68,9 @@ def _of_ended(row: RunRow | None, one: RunReport) -> ReportResult:
         return ReportResult(run_id=one.run_id, status="lease_lost", detail="no such run of this worker")
     if _stored_before(row, one):
         return ReportResult(run_id=one.run_id, status="ok", detail="stored before")
+    if row.outcome_digest is not None and one.outcome is not None:
+        detail = f"run {row.id} has ended as {row.run.state} with another outcome, which stays"
+        return ReportResult(run_id=row.id, status="refused", detail=detail)
     detail = f"run {row.id} is {row.run.state}; drop it"
     return ReportResult(run_id=one.run_id, status="lease_lost", detail=detail)
 
@@ -72,31 +90,61 @@ def outcome_digest(one: RunReport) -> str:
     return digest_of(one.outcome.model_dump_json())
 
 
-def _store(tx: Transaction, row: RunRow, one: RunReport, *, now: datetime) -> RunRow:
-    """Store a report of an active run; returns the run as it is then."""
-    if one.series:
-        metrics.add_chunk(tx, row.id, one.seq, one.series)
-    if one.log and one.seq > row.last_seq:
-        metrics.append_log(tx, row.id, one.log)
-    row = replace(row, last_seq=max(row.last_seq, one.seq))
-    if one.outcome is None:
-        runs.note_seq(tx, row.id, row.last_seq)
-        return row
-    return _store_outcome(tx, row, one.outcome, outcome_digest(one), now=now)
+class _Report:
+    """What one transaction stores: rows are collected and written together, then what follows is planned."""
 
+    def __init__(self, tx: Transaction, held: dict[StudyId, StudyRow], now: datetime) -> None:
+        self._tx = tx
+        self._now = now
+        self._studies = held
+        self._trials: dict[TrialId, Trial] = {}
+        self._batch = Batch()
+        self._touched: set[StudyId] = set()
+        self._failed: list[RunRow] = []
 
-def _store_outcome(tx: Transaction, row: RunRow, outcome: Outcome, digest: str, *, now: datetime) -> RunRow:
-    study = studies.lock(tx, row.study_id)
-    trial = trials.get(tx, row.run.trial_id)
-    assert study is not None
-    assert trial is not None
-    outcomes.apply(tx, study, trial, outcome, stopped=row.stop, now=now)
-    return runs.end(
-        tx,
-        row,
-        RunState(outcome.state),
-        reason=outcome.reason,
-        message=outcome.message,
-        outcome_digest=digest,
-        now=now,
-    )
+    def load_trials(self, rows: Iterable[RunRow]) -> None:
+        """Of the active runs among `rows`, which will end."""
+        ids = [row.run.trial_id for row in rows if row.active]
+        self._trials = trials.of_ids(self._tx, ids) if ids else {}
+
+    def store(self, row: RunRow, one: RunReport) -> RunRow:
+        """Take a report of an active run; returns the run as it is then."""
+        if one.series:
+            self._batch.chunk(row.id, one.seq, one.series)
+        if one.log and one.seq > row.last_seq:
+            metrics.append_log(self._tx, row.id, one.log)
+        row = replace(row, last_seq=max(row.last_seq, one.seq))
+        if one.outcome is None:
+            runs.note_seq(self._tx, row.id, row.last_seq)
+            return row
+        return self._end(row, one.outcome, outcome_digest(one))
+
+    def _end(self, row: RunRow, outcome: Outcome, digest: str) -> RunRow:
+        study = self._studies[row.study_id]
+        trial = self._trials[row.run.trial_id]
+        self._studies[study.id] = outcomes.apply(
+            self._tx, self._batch, study, trial, outcome, stopped=row.stop, now=self._now
+        )
+        ended = self._batch.end_run(
+            row,
+            RunState(outcome.state),
+            reason=outcome.reason,
+            message=outcome.message,
+            outcome_digest=digest,
+            now=self._now,
+        )
+        if budgets.books(study):
+            self._batch.flush(self._tx)
+            budgets.book(self._tx, study, ended, now=self._now)
+        if ended.run.state is RunState.FAILED:
+            self._failed.append(ended)
+        self._touched.add(study.id)
+        return ended
+
+    def finish(self) -> None:
+        """Write everything; then see what it means for workers and studies."""
+        self._batch.flush(self._tx)
+        for row in self._failed:
+            breaker.after_failure(self._tx, row.study_id, row.run.worker_id, now=self._now)
+        for study_id in sorted(self._touched):
+            advance(self._tx, study_id, now=self._now)

@@ -8,13 +8,13 @@ from hpsearch.errors import Conflict, InvalidInput, Problem, StudyExists
 from hpsearch.records import Event, StageState, Study, StudyId, StudyState, TrialState
 from hpsearch.service import bests, lookup, moves, paging, rows
 from hpsearch.service.advance import advance
-from hpsearch.spec import StudySpec, changed_keys
+from hpsearch.spec import StudySpec, changed_keys, parse_spec
 from hpsearch.store import events as event_rows
 from hpsearch.store import stages as stage_rows
 from hpsearch.store import studies, trials
 from hpsearch.store.engine import Database, Transaction, allow_long_statements, retried
 from hpsearch.store.studies import StudyRow
-from hpsearch.wire import BestList, StageList, StudyPage, StudyPatch
+from hpsearch.wire import BestList, Fork, StageList, StudyPage, StudyPatch
 
 SUSPENDED = (StudyState.PAUSED, StudyState.STOPPING, StudyState.STOPPED)
 
@@ -106,6 +106,28 @@ def retry(db: Database, key: str, *, now: datetime) -> Study:
     return _steer(db, key, _retry, now=now)
 
 
+def fork(db: Database, key: str, body: Fork, *, now: datetime) -> tuple[Study, bool]:
+    """(a study like another under a new name, whether it is new). Raises InvalidInput where the changes make
+    no spec, StudyExists where the name belongs to another."""
+    with db.read() as tx:
+        spec = lookup.study(tx, key).study.spec
+    return create(db, parse_spec(merged(spec, {**body.changes, "name": body.name})), now=now)
+
+
+def merged(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """JSON merge patch (RFC 7396): objects are merged, null removes, all else replaces."""
+    result = dict(target)
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, dict):
+            inner = result.get(name)
+            result[name] = merged(inner if isinstance(inner, dict) else {}, value)
+        else:
+            result[name] = value
+    return result
+
+
 @retried
 def delete(db: Database, key: str, *, now: datetime) -> None:
     """Remove the study and all that belongs to it. Raises Conflict while trials of it are under way."""
@@ -136,6 +158,12 @@ def events(db: Database, key: str, *, after: int, limit: int) -> list[Event]:
     """At most `limit` events with ids above `after`, in order."""
     with db.read() as tx:
         return event_rows.after(tx, lookup.study(tx, key).id, after, limit)
+
+
+def last_event(db: Database, key: str) -> int:
+    """The id of the newest event: what `events` would go on after."""
+    with db.read() as tx:
+        return event_rows.newest(tx, lookup.study(tx, key).id)
 
 
 def export(db: Database, key: str) -> Iterator[dict[str, Any]]:

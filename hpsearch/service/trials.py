@@ -6,6 +6,7 @@ from hpsearch import curves as features
 from hpsearch.errors import Conflict, IllegalMove, InvalidInput, unknown
 from hpsearch.records import (
     TRIAL_MOVES,
+    Checkpoint,
     Points,
     Run,
     Series,
@@ -18,6 +19,7 @@ from hpsearch.records import (
 )
 from hpsearch.service import lookup, moves, paging, series
 from hpsearch.service.advance import advance
+from hpsearch.store import checkpoints as checkpoint_rows
 from hpsearch.store import listing, studies
 from hpsearch.store import metrics as metric_rows
 from hpsearch.store import runs as run_rows
@@ -85,6 +87,14 @@ def log(db: Database, trial_id: TrialId) -> list[RunLog]:
         return [
             RunLog(run_id=run.id, text=metric_rows.log(tx, run.id)) for run in run_rows.of_trial(tx, trial_id)
         ]
+
+
+def checkpoint_list(db: Database, trial_id: TrialId) -> list[Checkpoint]:
+    """The newest of each name."""
+    with db.read() as tx:
+        lookup.trial(tx, trial_id)
+        found = [checkpoint_rows.newest(tx, trial_id, name) for name in ("best", "last")]
+    return [stored.checkpoint for stored in found if stored is not None]
 
 
 @retried

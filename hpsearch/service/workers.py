@@ -4,34 +4,46 @@ from datetime import datetime, timedelta
 
 from hpsearch.errors import NotFound, nearest
 from hpsearch.records import Worker, WorkerId, WorkerState
+from hpsearch.service import breaker
 from hpsearch.service.advance import advance
 from hpsearch.service.leases import GONE_AFTER_LEASES, LEASE_SECONDS
-from hpsearch.service.reaper import lose_runs
-from hpsearch.store import runs, studies, workers
+from hpsearch.service.reaper import first_of_each_pack, lose_runs
+from hpsearch.store import metrics, runs, studies, workers
 from hpsearch.store.engine import Database, Transaction, retried
 from hpsearch.store.workers import WorkerRow
-from hpsearch.wire import RegisterWorker, WorkerList
+from hpsearch.wire import Interrupted, RegisterWorker, WorkerList
 
 
 @retried
 def register(db: Database, body: RegisterWorker, *, now: datetime) -> Worker:
     """A daemon says what it is. The same name again is a new incarnation with a new id: what the old one
-    held ends at once, and its trials wait again with nothing charged."""
+    held ends at once and waits again. A daemon that ends in order gives its trials back first, so what is
+    left was taken down with it, and the trial in progress is charged with a crash."""
     with db.write() as tx:
         count, before = workers.incarnations(tx, body.name)
+        known = workers.of_start(tx, body.name, body.start_id) if body.start_id else None
+        if known is not None:
+            return known.worker
         if before is not None:
             workers.set_state(tx, before, WorkerState.GONE)
-            _take_over(tx, before, now=now)
+            _take_over(tx, before, body.interrupted, now=now)
         worker_id = workers.insert_worker(tx, body, incarnation=count + 1, now=now)
         row = workers.lock(tx, worker_id)
         assert row is not None
         return row.worker
 
 
-def _take_over(tx: Transaction, worker_id: WorkerId, *, now: datetime) -> None:
+def _take_over(
+    tx: Transaction, worker_id: WorkerId, interrupted: tuple[Interrupted, ...] | None, *, now: datetime
+) -> None:
     studies.lock_of_worker(tx, worker_id)
     lost = runs.lock_active(tx, worker_id=worker_id)
-    lose_runs(tx, lost, charged=False, why="its worker was started again", now=now)
+    blamed = first_of_each_pack(lost) if interrupted is None else {run.run_id for run in interrupted}
+    last_words = {run.run_id: run.log for run in interrupted or ()}
+    for row in lost:
+        if last_words.get(row.id):
+            metrics.set_log(tx, row.id, last_words[row.id])
+    lose_runs(tx, lost, blamed=blamed, why="its worker died with it", now=now)
     for study_id in sorted({row.study_id for row in lost}):
         advance(tx, study_id, now=now)
 
@@ -41,7 +53,10 @@ def list_all(db: Database, *, now: datetime, lease_seconds: float = LEASE_SECOND
     seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * lease_seconds)
     with db.read() as tx:
         running = runs.active_by_worker(tx)
-        shown = [_shown(row, running.get(row.id, 0), seen_since) for row in workers.current(tx)]
+        shown = [
+            _with_suspension(tx, _shown(row, running.get(row.id, 0), seen_since), now=now)
+            for row in workers.current(tx)
+        ]
     return WorkerList(workers=tuple(shown))
 
 
@@ -59,6 +74,15 @@ def drain(db: Database, key: str, *, now: datetime) -> Worker:
         drained = workers.find(tx, str(row.id)) or row
         seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * LEASE_SECONDS)
         return _shown(drained, runs.active_by_worker(tx).get(row.id, 0), seen_since)
+
+
+def _with_suspension(tx: Transaction, worker: Worker, *, now: datetime) -> Worker:
+    if worker.state is not WorkerState.ACTIVE:
+        return worker
+    found = breaker.suspension(tx, worker.id)
+    if found is None or now >= found.until:
+        return worker
+    return worker.model_copy(update={"state": WorkerState.SUSPENDED})
 
 
 def _shown(row: WorkerRow, running: int, seen_since: datetime) -> Worker:

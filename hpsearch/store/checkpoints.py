@@ -30,13 +30,18 @@ def put(tx: Transaction, checkpoint: Checkpoint, path: str, *, now: datetime) ->
 
 def newest(tx: Transaction, trial_id: TrialId, name: str) -> StoredCheckpoint | None:
     """The one that the trial's latest run registered under this name."""
-    row = tx.execute(
+    return next(iter(of_trial(tx, trial_id, name, limit=1)), None)
+
+
+def of_trial(tx: Transaction, trial_id: TrialId, name: str, *, limit: int = 10) -> list[StoredCheckpoint]:
+    """Those that the trial's runs registered under this name, the latest run's first."""
+    rows = tx.execute(
         select(checkpoints)
         .where(checkpoints.c.trial_id == trial_id, checkpoints.c.name == name)
         .order_by(checkpoints.c.run_id.desc())
-        .limit(1)
-    ).one_or_none()
-    return None if row is None else _row(row)
+        .limit(limit)
+    )
+    return [_row(row) for row in rows]
 
 
 def _row(row: Row[Any]) -> StoredCheckpoint:

@@ -1,11 +1,17 @@
 """The database: opened once, handed to every service call."""
 
+import logging
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from sqlite3 import SQLITE_FULL
 from typing import Literal, ParamSpec, TypeVar
 
-import stamina
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -19,11 +25,15 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from hpsearch.errors import HpsearchError, InvalidInput, Unavailable
+from hpsearch.errors import DiskFull, HpsearchError, InvalidInput, Unavailable
 from hpsearch.store import migrate as migration
 from hpsearch.store import postgres, sqlite
 
 Transaction = Connection
+
+log = logging.getLogger(__name__)
+
+_POSTGRES_TIME = text("SELECT extract(epoch FROM clock_timestamp())::double precision")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,12 +43,26 @@ class TransactionConflict(Unavailable):
     """The transaction met another one and was rolled back whole: run it again."""
 
 
+ATTEMPTS = 6
+FIRST_WAIT_SECONDS = 0.02
+
+
 def retried(call: Callable[P, R]) -> Callable[P, R]:
-    """Run a service call again when its transaction was rolled back for another's sake."""
-    again = stamina.retry(
-        on=TransactionConflict, attempts=6, wait_initial=0.02, wait_max=0.5, wait_jitter=0.1
-    )
-    return again(call)
+    """Run a service call again when its transaction was rolled back for another's sake: six times, with a
+    pause of full jitter below a ceiling that doubles."""
+
+    @wraps(call)
+    def again(*args: P.args, **kwargs: P.kwargs) -> R:
+        # Not stamina: where structlog is not configured, what it says of each repeat goes to standard output.
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                return call(*args, **kwargs)
+            except TransactionConflict as conflict:
+                log.info("%s is run again: %s", call.__name__, conflict)
+            time.sleep(random.uniform(0, FIRST_WAIT_SECONDS * 2**attempt))  # noqa: S311 - jitter
+        return call(*args, **kwargs)
+
+    return again
 
 
 class Database:
@@ -90,6 +114,13 @@ class Database:
         with _translated(), self._readers.begin() as tx:
             yield tx
 
+    def wall_clock(self) -> datetime:
+        """The time that all servers of this database share: Postgres's own, or for SQLite this machine's."""
+        if self.dialect == "sqlite":
+            return datetime.now(UTC)
+        with self.read() as tx:
+            return datetime.fromtimestamp(tx.execute(_POSTGRES_TIME).scalar_one(), UTC)
+
     def close(self) -> None:
         """Close every connection; SQLite's writer goes last, so that it empties the write-ahead log."""
         self._readers.dispose()
@@ -115,6 +146,12 @@ def allow_long_statements(tx: Transaction, seconds: int = 60) -> None:
     """Lift the statement limit for the rest of this transaction: bulk plans and deletions."""
     if tx.dialect.name == "postgresql":
         tx.execute(text(f"SET LOCAL statement_timeout = '{int(seconds)}s'"))
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite URL; None for Postgres. Raises InvalidInput for a URL that can't be read."""
+    parsed = _parse(url)
+    return Path(parsed.database or "").absolute() if parsed.get_backend_name() == "sqlite" else None
 
 
 def _parse(url: str) -> URL:
@@ -155,6 +192,10 @@ def _failure(error: DBAPIError) -> HpsearchError | None:
     state = getattr(error.orig, "sqlstate", None)
     if state in (postgres.SERIALIZATION_FAILURE, postgres.DEADLOCK_DETECTED):
         return TransactionConflict("the database asked to run the transaction again")
+    if state == postgres.DISK_FULL or getattr(error.orig, "sqlite_errorcode", None) == SQLITE_FULL:
+        return DiskFull(
+            "the database's disk is full; nothing was stored", hint="free disk space on the server"
+        )
     # A file that is damaged or no database is SQLite's plain DatabaseError.
     if (
         error.connection_invalidated

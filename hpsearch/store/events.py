@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from hpsearch.records import Event, StudyId
 from hpsearch.store.engine import Transaction
@@ -23,3 +23,9 @@ def after(tx: Transaction, study_id: StudyId, event_id: int, limit: int) -> list
         .limit(limit)
     )
     return [Event(id=row.id, study_id=row.study_id, kind=row.kind, data=row.data, at=row.at) for row in rows]
+
+
+def newest(tx: Transaction, study_id: StudyId) -> int:
+    """The id of the study's last event, 0 where it has none."""
+    found = tx.execute(select(func.max(events.c.id)).where(events.c.study_id == study_id)).scalar()
+    return 0 if found is None else int(found)

@@ -19,12 +19,6 @@ from hpsearch.wire import LOG_BYTES
 FAST = 1  # zlib level: the columns are small, the server's one writer waits for them
 
 
-def add_chunk(tx: Transaction, run_id: RunId, seq: int, series: Series) -> None:
-    """Store a stretch of curves; the same (run, seq) again changes nothing."""
-    values = {"run_id": run_id, "seq": seq, "data": pack(series)}
-    tx.execute(_insert(tx).values(values).on_conflict_do_nothing())
-
-
 def chunks(
     tx: Transaction, run_ids: Collection[RunId], names: Collection[str] | None = None
 ) -> dict[RunId, list[Series]]:
@@ -44,6 +38,12 @@ def append_log(tx: Transaction, run_id: RunId, text: str) -> None:
     """Keep the last 64 KiB of a run's output."""
     old = log(tx, run_id)
     insert = _insert_log(tx).values(run_id=run_id, text=_tail(old + storable(text)))
+    tx.execute(insert.on_conflict_do_update(index_elements=["run_id"], set_={"text": insert.excluded.text}))
+
+
+def set_log(tx: Transaction, run_id: RunId, text: str) -> None:
+    """What a dead worker's successor found of a run's output, which holds all that was sent before."""
+    insert = _insert_log(tx).values(run_id=run_id, text=_tail(storable(text)))
     tx.execute(insert.on_conflict_do_update(index_elements=["run_id"], set_={"text": insert.excluded.text}))
 
 
@@ -90,10 +90,6 @@ def _tail(text: str) -> str:
     if len(text) <= LOG_BYTES // 4:  # even if every character took four bytes
         return text
     return text.encode()[-LOG_BYTES:].decode("utf-8", "ignore")
-
-
-def _insert(tx: Transaction) -> Any:
-    return (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(metric_chunks)
 
 
 def _insert_log(tx: Transaction) -> Any:

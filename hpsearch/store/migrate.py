@@ -1,9 +1,12 @@
 """Brings a database to the newest schema."""
 
 from pathlib import Path
+from typing import Literal
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
@@ -37,3 +40,15 @@ def config(connection: Connection) -> Config:
     made.set_main_option("path_separator", "os")
     made.attributes["connection"] = connection
     return made
+
+
+def state(connection: Connection) -> Literal["current", "behind", "newer", "empty"]:
+    """How the database's schema compares with this program's; `newer` is another version's, in a rolling upgrade."""
+    found = MigrationContext.configure(connection).get_current_revision()
+    script = ScriptDirectory.from_config(config(connection))
+    if found is None:
+        return "empty"
+    if found == script.get_current_head():
+        return "current"
+    known = {revision.revision for revision in script.walk_revisions()}
+    return "behind" if found in known else "newer"

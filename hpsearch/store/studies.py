@@ -1,11 +1,13 @@
 """Rows of studies. `lock` first, then change trials: the row carries their counts."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache, cached_property
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Row, Select, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.sql.dml import Update
 
 from hpsearch.command import CommandTask
 from hpsearch.records import (
@@ -23,12 +25,32 @@ from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import runs, studies
 from hpsearch.tasks import COMMANDS, TASK_FILES, FileTask
 
+MANY = 2**31 - 1
+# What every lease and report runs is built once: building a statement takes as long as running it.
+_LOCK = select(studies).where(studies.c.id == bindparam("key")).with_for_update()
+_LOCK_OF_RUNS = (
+    select(studies)
+    .where(studies.c.id.in_(select(runs.c.study_id).where(runs.c.id.in_(bindparam("ids", expanding=True)))))
+    .order_by(studies.c.id)
+    .with_for_update()
+)
+_CLAIMABLE = (
+    select(studies.c.id, studies.c.labels)
+    .where(
+        studies.c.state == StudyState.RUNNING.value,
+        studies.c.waiting_trials > 0,
+        studies.c.gpus <= bindparam("gpus"),
+    )
+    .order_by(studies.c.priority.desc(), studies.c.running_trials, studies.c.id)
+)
+
 
 @dataclass(frozen=True)
 class StudyRow:
     """A study and what only the service reads.
 
     `pace`: seconds per unit of budget by kind of work. `started`: trials claimed at least once.
+    `device_seconds`: how long slots were busy with runs that have ended, where the study's budget asks for it.
     """
 
     study: Study
@@ -39,6 +61,7 @@ class StudyRow:
     labels: tuple[str, ...]
     pace: Mapping[str, float]
     deadline: datetime | None
+    device_seconds: float
 
     @property
     def id(self) -> StudyId:
@@ -48,9 +71,22 @@ class StudyRow:
     def state(self) -> StudyState:
         return self.study.state
 
-    @property
+    @cached_property
     def spec(self) -> StudySpec:
         return StudySpec.model_validate(self.study.spec)
+
+    def changed(self, columns: Mapping[str, Any]) -> "StudyRow":
+        """The row with these columns, `pace` and `best_value` among them, set."""
+        pace = columns.get("pace", self.pace)
+        best = columns.get("best_value", self.study.best_value)
+        row = replace(self, pace=pace, study=self.study.model_copy(update={"best_value": best}))
+        row.__dict__["spec"] = self.spec  # a tenth of a millisecond to parse
+        return row
+
+    @property
+    def limited(self) -> bool:
+        """Whether the study has a budget at all."""
+        return any(limit is not None for limit in self.study.spec["budget"].values())
 
     @property
     def waiting(self) -> int:
@@ -93,14 +129,13 @@ def _labels_of_task(spec: StudySpec) -> list[str]:
 
 def lock(tx: Transaction, study_id: StudyId) -> StudyRow | None:
     """The study, which nobody else changes until this transaction ends."""
-    row = tx.execute(select(studies).where(studies.c.id == study_id).with_for_update()).one_or_none()
+    row = tx.execute(_LOCK, {"key": study_id}).one_or_none()
     return None if row is None else _row(row)
 
 
-def lock_of_runs(tx: Transaction, run_ids: Collection[RunId]) -> None:
+def lock_of_runs(tx: Transaction, run_ids: Collection[RunId]) -> dict[StudyId, StudyRow]:
     """Lock the studies of these runs, in the order of ids: two transactions never wait for each other."""
-    theirs = select(runs.c.study_id).where(runs.c.id.in_(run_ids))
-    tx.execute(select(studies.c.id).where(studies.c.id.in_(theirs)).order_by(studies.c.id).with_for_update())
+    return {row.id: _row(row) for row in tx.execute(_LOCK_OF_RUNS, {"ids": list(run_ids)})}
 
 
 def lock_of_worker(tx: Transaction, worker_id: WorkerId) -> None:
@@ -141,15 +176,9 @@ def page(
 
 def claimable(tx: Transaction, *, gpu: bool, labels: Iterable[str]) -> list[StudyId]:
     """Running studies with waiting trials that a slot may take: by priority, then the least served."""
-    wanted = (
-        select(studies.c.id, studies.c.labels)
-        .where(studies.c.state == StudyState.RUNNING, studies.c.waiting_trials > 0)
-        .order_by(studies.c.priority.desc(), studies.c.running_trials, studies.c.id)
-    )
-    if not gpu:
-        wanted = wanted.where(studies.c.gpus == 0)
     offered = set(labels)
-    return [row.id for row in tx.execute(wanted) if offered.issuperset(row.labels)]
+    rows = tx.execute(_CLAIMABLE, {"gpus": MANY if gpu else 0})
+    return [row.id for row in rows if offered.issuperset(row.labels)]
 
 
 def due(tx: Transaction, *, now: datetime) -> list[StudyId]:
@@ -170,16 +199,22 @@ def count_trials(
     also: Mapping[str, Any] | None = None,
 ) -> None:
     """Add to the counts by state what a change of trials added or took away; `also` sets other columns."""
-    values: dict[str, Any] = {
-        f"{state}_trials": studies.c[f"{state}_trials"] + n for state, n in moves.items() if n
-    }
-    if planned:
-        values["planned_trials"] = studies.c.planned_trials + planned
-    if started:
-        values["started_trials"] = studies.c.started_trials + started
-    values |= also or {}
-    if values:
-        tx.execute(update(studies).where(studies.c.id == study_id).values(values))
+    names = {f"{state}_trials": n for state, n in moves.items() if n}
+    names |= {name: n for name, n in (("planned_trials", planned), ("started_trials", started)) if n}
+    changed = also or {}
+    if names or changed:
+        tx.execute(_adding(tuple(names), tuple(changed)), {"key": study_id, **names, **changed})
+
+
+@cache
+def _adding(added: tuple[str, ...], changed: tuple[str, ...]) -> Update:
+    """The statement that adds to some columns and sets others."""
+    values = {name: studies.c[name] + bindparam(name) for name in added}
+    return (
+        update(studies)
+        .where(studies.c.id == bindparam("key"))
+        .values({**values, **{name: bindparam(name) for name in changed}})
+    )
 
 
 def set_state(
@@ -194,8 +229,16 @@ def set_state(
 
 
 def change(tx: Transaction, study_id: StudyId, **values: Any) -> None:
-    """Set single columns: best_value, pace, deadline, priority, spec."""
+    """Set single columns: best_value, pace, deadline, device_seconds, priority, spec."""
     tx.execute(update(studies).where(studies.c.id == study_id).values(values))
+
+
+def add_device_seconds(tx: Transaction, study_id: StudyId, seconds: float) -> None:
+    tx.execute(
+        update(studies)
+        .where(studies.c.id == study_id)
+        .values(device_seconds=studies.c.device_seconds + seconds)
+    )
 
 
 def delete_study(tx: Transaction, study_id: StudyId) -> None:
@@ -227,4 +270,5 @@ def _row(row: Row[Any]) -> StudyRow:
         labels=tuple(row.labels),
         pace=row.pace,
         deadline=row.deadline,
+        device_seconds=row.device_seconds,
     )

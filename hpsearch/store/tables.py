@@ -49,6 +49,9 @@ studies = Table(
     Column("started_trials", Integer, nullable=False),  # claimed at least once: what budget.trials counts
     Column("best_value", Double),
     Column("pace", Json, nullable=False),  # kind of work -> seconds per unit of budget, see service.packs
+    Column(
+        "device_seconds", Double, nullable=False, server_default="0"
+    ),  # of ended runs, see service.budgets
     Column("deadline", Timestamp),  # when budget.minutes ends; set at the first claim
     Column("created_at", Timestamp, nullable=False),
     Column("finished_at", Timestamp),
@@ -124,6 +127,7 @@ workers = Table(
     Column("slots", Json, nullable=False),
     Column("slot_count", Integer, nullable=False),
     Column("labels", Json, nullable=False),
+    Column("start_id", Label(64)),  # of the daemon's start: registering again is no new incarnation
     Column("registered_at", Timestamp, nullable=False),
     Column("last_seen_at", Timestamp, nullable=False),
     UniqueConstraint("name", "incarnation"),
@@ -153,6 +157,7 @@ runs = Table(
     UniqueConstraint("trial_id", "epoch"),
     Index("ix_runs_state_lease_until", "state", "lease_until"),  # the reaper
     Index("ix_runs_worker_id_state", "worker_id", "state"),
+    Index("ix_runs_worker_id_id", "worker_id", "id"),  # the breaker
     Index("ix_runs_study_id_state", "study_id", "state"),
     sqlite_autoincrement=True,
 )

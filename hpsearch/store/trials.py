@@ -1,17 +1,15 @@
 """Rows of trials: planning, claiming and ending them. Callers hold the lock on the study's row."""
 
-import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, false, func, insert, literal, literal_column, select, update
+from sqlalchemy import BindParameter, Row, bindparam, false, func, insert, literal_column, select, update
 
 from hpsearch.records import (
     Budget,
     FailureReason,
-    Outcome,
     Program,
     Record,
     StageId,
@@ -29,6 +27,25 @@ from hpsearch.store.types import Timestamp
 CHUNK = 2_000
 
 T = TypeVar("T")
+
+# What every lease and report runs is built once: building a statement takes as long as running it.
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_OF_IDS = select(trials).where(trials.c.id.in_(_IDS))
+_WAITING = (
+    select(trials)
+    .where(trials.c.study_id == bindparam("study"), trials.c.state == TrialState.WAITING.value)
+    .order_by(trials.c.id)
+    .limit(bindparam("most"))
+)
+_CLAIM = (
+    update(trials)
+    .where(trials.c.id.in_(_IDS), trials.c.state == TrialState.WAITING.value)
+    .values(
+        state=TrialState.RUNNING.value,
+        epoch=trials.c.epoch + 1,
+        started_at=func.coalesce(trials.c.started_at, bindparam("now", type_=Timestamp)),
+    )
+)
 
 
 def insert_plans(
@@ -65,6 +82,11 @@ def get(tx: Transaction, trial_id: TrialId) -> Trial | None:
     return None if row is None else record_of(row)
 
 
+def of_ids(tx: Transaction, ids: Collection[TrialId]) -> dict[TrialId, Trial]:
+    rows = tx.execute(_OF_IDS, {"ids": list(ids)})
+    return {row.id: record_of(row) for row in rows}
+
+
 def of_study(tx: Transaction, study_id: StudyId) -> list[Trial]:
     """All, by number. For recipe studies, which are small; plain ones are read in pages."""
     rows = tx.execute(select(trials).where(trials.c.study_id == study_id).order_by(trials.c.number))
@@ -73,48 +95,15 @@ def of_study(tx: Transaction, study_id: StudyId) -> list[Trial]:
 
 def waiting(tx: Transaction, study_id: StudyId, limit: int) -> list[Trial]:
     """The first waiting trials, in the order they were planned."""
-    rows = tx.execute(
-        select(trials)
-        .where(trials.c.study_id == study_id, trials.c.state == TrialState.WAITING)
-        .order_by(trials.c.id)
-        .limit(limit)
-    )
+    rows = tx.execute(_WAITING, {"study": study_id, "most": limit})
     return [record_of(row) for row in rows]
 
 
 def claim(tx: Transaction, ids: Collection[TrialId], *, now: datetime) -> None:
     """Waiting trials start running: the epoch is bumped in the statement that takes them."""
-    taken = tx.execute(
-        update(trials)
-        .where(trials.c.id.in_(ids), trials.c.state == TrialState.WAITING)
-        .values(
-            state=TrialState.RUNNING,
-            epoch=trials.c.epoch + 1,
-            started_at=func.coalesce(trials.c.started_at, literal(now, Timestamp)),
-        )
-    )
+    taken = tx.execute(_CLAIM, {"ids": list(ids), "now": now})
     if taken.rowcount != len(ids):
         raise AssertionError(f"claimed {taken.rowcount} of {len(ids)} trials under the study's lock")
-
-
-def finish(tx: Transaction, trial_id: TrialId, state: TrialState, outcome: Outcome, *, now: datetime) -> None:
-    """The trial ends with what its run found."""
-    value = outcome.value
-    tx.execute(
-        update(trials)
-        .where(trials.c.id == trial_id)
-        .values(
-            state=state,
-            reason=outcome.reason,
-            message=outcome.message,
-            # SQLite has no NaN; what a non-finite objective means is in the state.
-            value=None if value is None or math.isnan(value) else value,
-            metrics=outcome.metrics,
-            measurements=outcome.measurements,
-            steps=outcome.steps,
-            finished_at=now,
-        )
-    )
 
 
 def fail(tx: Transaction, trial_id: TrialId, reason: FailureReason, message: str, *, now: datetime) -> None:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 
 from hpsearch.records import Slot, Worker, WorkerId, WorkerState
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import workers
 from hpsearch.wire import RegisterWorker
+
+_LOCK = select(workers).where(workers.c.id == bindparam("key")).with_for_update()
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ def insert_worker(tx: Transaction, body: RegisterWorker, *, incarnation: int, no
         "slots": [slot.model_dump(mode="json") for slot in body.slots],
         "slot_count": len(body.slots),
         "labels": list(body.labels),
+        "start_id": body.start_id,
         "registered_at": now,
         "last_seen_at": now,
     }
@@ -53,9 +56,16 @@ def incarnations(tx: Transaction, name: str) -> tuple[int, WorkerId | None]:
     return (0, None) if row is None else (row.incarnation, row.id)
 
 
+def of_start(tx: Transaction, name: str, start_id: str) -> WorkerRow | None:
+    """The incarnation of this name that this start of its daemon registered."""
+    wanted = select(workers).where(workers.c.name == name, workers.c.start_id == start_id)
+    row = tx.execute(wanted).one_or_none()
+    return None if row is None else _row(row)
+
+
 def lock(tx: Transaction, worker_id: WorkerId) -> WorkerRow | None:
     """The worker, for whom nobody else leases until this transaction ends."""
-    row = tx.execute(select(workers).where(workers.c.id == worker_id).with_for_update()).one_or_none()
+    row = tx.execute(_LOCK, {"key": worker_id}).one_or_none()
     return None if row is None else _row(row)
 
 
@@ -66,6 +76,10 @@ def find(tx: Transaction, key: str) -> WorkerRow | None:
     if row is None and key.isascii() and key.isdecimal() and len(key) < 19:
         row = tx.execute(select(workers).where(workers.c.id == int(key))).one_or_none()
     return None if row is None else _row(row)
+
+
+def name_of(tx: Transaction, worker_id: WorkerId) -> str:
+    return str(tx.execute(select(workers.c.name).where(workers.c.id == worker_id)).scalar_one())
 
 
 def current(tx: Transaction) -> list[WorkerRow]:

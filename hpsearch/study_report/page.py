@@ -37,10 +37,10 @@ def report(
     )
     body = "".join(
         (
-            _header(study),
-            _answer(study, best),
-            _rail(ordered),
-            *(_card(s, album) for s in ordered),
+            header(study),
+            answer(study, best),
+            rail(ordered),
+            *(card(s, album) for s in ordered),
             _trials(study, trials),
         )
     )
@@ -52,7 +52,8 @@ def report(
     )
 
 
-def _header(study: Study) -> str:
+def header(study: Study) -> str:
+    """Name, state and what was trained."""
     css = "reason" if study.state is StudyState.FAILED else "facts"
     reason = f'<p class="{css}">{escape(study.reason)}</p>' if study.reason else ""
     description = study.spec.get("description")
@@ -64,7 +65,8 @@ def _header(study: Study) -> str:
     )
 
 
-def _answer(study: Study, best: Sequence[Best]) -> str:
+def answer(study: Study, best: Sequence[Best]) -> str:
+    """The winner's value with its error, its params and its ties."""
     if not best:
         return '<section class="answer"><p>No trial has a value.</p></section>'
     winner = best[0]
@@ -103,7 +105,7 @@ def _ties(winner: Best) -> str:
     )
 
 
-def _rail(stages: Sequence[Stage]) -> str:
+def rail(stages: Sequence[Stage]) -> str:
     """The recipe at a glance, each step a link to its card."""
     items = "".join(
         f'<li class="{stage.state}"><a href="#stage-{stage.position}">'
@@ -113,7 +115,8 @@ def _rail(stages: Sequence[Stage]) -> str:
     return f'<nav aria-label="Stages"><ol class="rail">{items}</ol></nav>' if items else ""
 
 
-def _card(stage: Stage, album: Album) -> str:
+def card(stage: Stage, album: Album) -> str:
+    """One stage: verdict, remedy, pictures and evidence."""
     number, name = words.title(stage)
     verdict = stage.verdict
     said = ""

@@ -67,7 +67,7 @@ td.number{text-align:right}
 .figures-row details{flex:1 1 420px;min-width:0;margin:0}
 figure{margin:0;flex:1 1 420px;max-width:520px}
 figcaption{font-size:12.5px;padding-left:54px}
-svg{width:100%;height:auto;display:block}
+svg{max-width:100%;height:auto;display:block}
 svg text{font:11px system-ui,sans-serif;fill:var(--quiet)}
 svg .title{font-size:11.5px}svg .note{fill:var(--text)}
 svg .on-dark{fill:#fff;font-weight:600}svg .on-light{fill:#111;font-weight:600}

@@ -186,8 +186,8 @@ def rect(
 def picture(width: float, height: float, body: str, description: str) -> str:
     """A whole SVG; `description` is what a screen reader says."""
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(description, quote=True)}" '
-        f'style="max-width:{width:g}px">{body}</svg>'
+        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" role="img" '
+        f'aria-label="{escape(description, quote=True)}">{body}</svg>'
     )
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from hpsearch.records import Number
 from hpsearch.training.activations import activation_statistics
 from hpsearch.training.batches import TensorSamples
-from hpsearch.training.counterfactual import largest_dropout
+from hpsearch.training.counterfactual import largest_dropout, training_jitter
 from hpsearch.training.evaluation import checked, checked_scalar
 from hpsearch.training.evaluation_mode import evaluation_mode
 from hpsearch.training.initialization import weight_layers
@@ -74,6 +74,7 @@ def check(prepared: Prepared) -> Measurements:
     found.update(_weight_statistics(probe))
     found.update(_gradient_tests(probe))
     found.update(evaluation_mode(prepared.new_model(), inputs))
+    found["training_jitter"] = training_jitter(prepared.new_model(), inputs)
     found.update(label_signal(prepared))
     found["baseline_losses"] = baseline_losses(prepared)
     return found

@@ -24,7 +24,9 @@ def label_signal(prepared: Prepared) -> dict[str, float]:
 
     `train_signal`: among training samples. `val_signal`: among validation samples, in equally large sets, so
     that the two compare. `cross_signal`: validation targets by training neighbours. `label_order`:
-    correlation of each training target with the next one in the data's order. 0 where the inputs' distances
+    correlation of each training target with the next one in the data's order. `cross_distance`: median
+    distance of a validation input to the nearest training input, over that to its nearest fellow: below 1
+    where training samples are as close and more. Correlations are 0 where the inputs' distances
     say nothing; NaN with fewer than 20 samples.
     """
     count = min(SAMPLES, prepared.validation.count, prepared.train.count)
@@ -41,6 +43,7 @@ def label_signal(prepared: Prepared) -> dict[str, float]:
         if len(x) >= min(count, 20)
     ]
     return {
+        "cross_distance": _distance(train_NF, val_NF),
         "train_signal": sum(chunks) / len(chunks) if chunks else math.nan,
         "val_signal": _signal(val_NF, val_NT, val_NF, val_NT, leave_out=True),
         "cross_signal": _signal(train_NF, train_NT, val_NF, val_NT, leave_out=False),
@@ -80,6 +83,14 @@ def _signal(
         distances.fill_diagonal_(math.inf)
     nearest = distances.topk(NEIGHBOURS, largest=False).indices
     return _correlation(known_targets[nearest].mean(1), targets)
+
+
+def _distance(train_NF: Tensor, val_NF: Tensor) -> float:
+    if len(val_NF) < 20:
+        return math.nan
+    within = torch.cdist(val_NF, val_NF).fill_diagonal_(math.inf).min(1).values.median()
+    across = torch.cdist(val_NF, train_NF).min(1).values.median()
+    return float(across / within) if within > 0 else math.nan
 
 
 def _correlation(left_NT: Tensor, right_NT: Tensor) -> float:

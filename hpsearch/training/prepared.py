@@ -41,10 +41,13 @@ STATISTICS = 2_048  # samples of a Dataset that preprocessing and label counts a
 
 @dataclass(frozen=True)
 class Prepared:
-    """`loss` trains; `evaluation_loss` is the same without label smoothing, so that trials compare."""
+    """`loss` trains; `evaluation_loss` is the same without label smoothing, so that trials compare. `named` are
+    `params` as the vocabulary means them: one that the task declares itself is at its default there.
+    """
 
     task: Task
     params: Params
+    named: Params
     seeds: Seeds
     device: str
     train: Samples
@@ -72,7 +75,7 @@ class Prepared:
         """A model on the device with initial weights drawn for this purpose."""
         seed_globals(self.seeds.derive(purpose))
         model = self._initialized(purpose)
-        extra = int(self.params["extra_capacity"])
+        extra = int(self.named["extra_capacity"])
         if extra:
             inputs, _ = self.train.take(torch.arange(min(2, self.train.count)))
             copies = [self._initialized("copy") for _ in range(extra - 1)]
@@ -89,11 +92,11 @@ class Prepared:
             said = self.pretrained.fit(model)
             if said is not None and purpose == "init":
                 logger.warning("%s", said)
-        freeze(model, int(self.params["freeze_layers"]))
-        if self.params["output_bias"] == "prior":
+        freeze(model, int(self.named["freeze_layers"]))
+        if self.named["output_bias"] == "prior":
             inputs, targets = self.train.take(self.sample_indices(STATISTICS, "statistics"))
             set_output_bias(model, inputs.cpu(), targets.cpu(), self.evaluation_loss)
-        return model if self.params["model_dropout"] else without_dropout(model)
+        return model if self.named["model_dropout"] else without_dropout(model)
 
     def predictor(self, model: nn.Module) -> nn.Module:
         """What is validated and tested: the model, its outputs averaged over the views of `test_time`.
@@ -185,8 +188,9 @@ def class_labels(targets: Tensor, metric: str) -> Tensor | None:
 
 def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: str) -> Prepared:
     """Data, losses and metric of one trial. Raises TrialError for what the task got wrong."""
+    named = _named(params, task)
     data = task.data(params, seeds.derive("data"))
-    loading = Loading(seeds, int(params["num_workers"]), int(params["prefetch_factor"]))
+    loading = Loading(seeds, int(named["num_workers"]), int(named["prefetch_factor"]))
     train = samples_of(data.train, "training", device, loading)
     validation = samples_of(data.validation, "validation", device, loading)
     test = None if data.test is None else samples_of(data.test, "test", device, loading)
@@ -197,10 +201,10 @@ def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: 
     if program.subset_batches is not None:
         train = subset_of(train, program.subset_batches * batch_size, seeds)
     metric = own_metric(task)
-    named = _named(params, task)
     return Prepared(
         task=task,
         params=params,
+        named=named,
         seeds=seeds,
         device=device,
         train=train,

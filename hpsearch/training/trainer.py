@@ -97,14 +97,15 @@ class Trainer:
         self._groups = parameter_groups(
             self.model,
             decay_biases=bool(params["decay_biases"]),
-            factors=rate_factors(self.model, params),
+            factors=rate_factors(self.model, self.prepared.named),
         )
+        self._parameters = self._groups.all
         self._base_rate = self._rate = scaled_rate(params, self.prepared.batch_size)
         self._optimizer = build_optimizer(self._groups, {**params, "learning_rate": self._rate})
         self._schedule = build_schedule(params, self.plan.steps, self.prepared.steps_per_epoch)
         self._monitor = UpdateMonitor(self._groups, params) if params["monitors"] else None
         precision, parts = str(params["precision"]), int(params["accumulate"])
-        forward = CompiledForward(self.model) if params["compile"] else self.model
+        forward = CompiledForward(self.model) if self.prepared.named["compile"] else self.model
         self._gradients = Gradients(forward, self.prepared.loss, precision, self.prepared.device, parts)
         self._patience = int(params["patience"])
         ema_decay = float(params["ema_decay"])
@@ -174,7 +175,10 @@ class Trainer:
         """One optimizer step."""
         if not self._schedule.constant:
             self._set_rate(self._base_rate * self._schedule.factor(self.step))
-        self._optimizer.zero_grad()
+        for (
+            parameter
+        ) in self._parameters:  # zero_grad wraps this in a profiler's record: a twentieth of a small step
+            parameter.grad = None
         loss = self._gradients.add(inputs, targets)
         is_measured = self.step % STRIDE == 0
         before = self._monitor.before() if is_measured and self._monitor is not None else None

@@ -2,6 +2,8 @@
 
 import random
 
+from hpsearch.errors import HpsearchError
+
 
 class Backoff:
     """Full jitter: a uniform draw from zero to a ceiling that doubles ("Exponential Backoff And Jitter", AWS)."""
@@ -12,9 +14,11 @@ class Backoff:
         self._most = most_seconds
         self._ceiling = first_seconds
 
-    def next_seconds(self) -> float:
+    def next_seconds(self, error: HpsearchError | None = None) -> float:
+        """How long to wait now; after an `error` with a Retry-After never shorter than that."""
         ceiling, self._ceiling = self._ceiling, min(2 * self._ceiling, self._most)
-        return self._rng.uniform(0, ceiling)
+        drawn = self._rng.uniform(0, ceiling)
+        return drawn if error is None else error.retry_after_seconds + drawn
 
     def reset(self) -> None:
         self._ceiling = self._first

@@ -11,7 +11,6 @@ import traceback
 from hpsearch.command import CommandTask
 from hpsearch.records import FailureReason, Outcome, RunId, Series
 from hpsearch.training.program import Place, run_program
-from hpsearch.wire import LOG_BYTES
 from hpsearch.worker.commands import CommandPlace, kept_folder, run_command
 from hpsearch.worker.lifeline import die_with_parent
 from hpsearch.worker.pipe import (
@@ -66,10 +65,10 @@ class PackTraining:
             if self._flags.wanted(run_id):
                 self._channel.send(Finished(run_id=run_id, outcome=Outcome(state="released")))
                 continue
-            self._channel.send(Started(run_id=run_id))
+            self._channel.send(Started(run_id=run_id, log_start=self._log_size()))
             outcome = self._train(errand)
             saved = saved_in(errand.folder) if outcome.state != "failed" else ()
-            finished = Finished(run_id=run_id, outcome=outcome, saved=saved, log=self._take_log())
+            finished = Finished(run_id=run_id, outcome=outcome, saved=saved, log_end=self._log_size())
             self._channel.send(finished)
             gc.collect()  # cycles would keep the model's memory for the next trial
 
@@ -115,17 +114,11 @@ class PackTraining:
             grace_seconds=self._pack.grace_seconds,
         )
 
-    def _take_log(self) -> str:
-        """The tail of what was printed since the last trial; the file is emptied."""
+    def _log_size(self) -> int:
+        """How much has been printed by now."""
         sys.stdout.flush()
         sys.stderr.flush()
-        size = os.fstat(self._log).st_size
-        if size == 0:
-            return ""
-        start = max(0, size - LOG_BYTES // 2)  # half, so that escapes and replacements fit the limit
-        tail = os.pread(self._log, size - start, start).decode(errors="replace")
-        os.ftruncate(self._log, 0)
-        return tail
+        return os.fstat(self._log).st_size
 
 
 def serve(channel_descriptor: int, log: int, parent_pid: int) -> int:

@@ -9,6 +9,7 @@ import random
 import signal
 import socket
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,6 +102,8 @@ class Daemon:
             version=hpsearch.__version__,
             slots=tuple(place.slot for place in places),
             labels=(*self._settings.labels, *self._labels_of_code()),
+            interrupted=workplace.interrupted,
+            start_id=uuid.uuid4().hex,
         )
         backoff = Backoff(self._rng)
         give_up_at = time.monotonic() + self._settings.limits.patience

@@ -50,8 +50,11 @@ class Stop(Record):
 
 
 class Started(Record):
+    """`log_start`: where the run's output begins in the child's log file."""
+
     kind: Literal["started"] = "started"
     run_id: RunId
+    log_start: int = 0
 
 
 class Progress(Record):
@@ -71,13 +74,13 @@ class Saved(Record):
 
 
 class Finished(Record):
-    """`log`: the tail of what the run printed."""
+    """`log_end`: where the run's output ends in the child's log file."""
 
     kind: Literal["finished"] = "finished"
     run_id: RunId
     outcome: Outcome
     saved: tuple[Saved, ...] = ()
-    log: str = ""
+    log_end: int | None = None
 
 
 ToChild = Pack | Stop

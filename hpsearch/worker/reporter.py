@@ -89,14 +89,25 @@ class Reporter:
                 run.due = time.monotonic() + self._interval
                 self._changed.notify_all()
 
+    def add_log(self, run_id: RunId, text: str) -> None:
+        """More of what the run has printed; sent as its curves are. Its last 64 KiB are kept until then."""
+        with self._changed:
+            run = self._runs.get(run_id)
+            if run is None or run.outcome is not None or not text:
+                return
+            run.log = (run.log + text)[-LOG_BYTES:]
+            if run.due is None:
+                run.due = time.monotonic() + self._interval
+                self._changed.notify_all()
+
     def finish(self, run_id: RunId, outcome: Outcome, text: str = "", *, urgent: bool = False) -> None:
-        """How the run ended and the tail of its log. `urgent`: send now, a slot waits for what follows."""
+        """How the run ended and the end of its log. `urgent`: send now, a slot waits for what follows."""
         with self._changed:
             run = self._runs.get(run_id)
             if run is None or run.outcome is not None:
                 return
             run.outcome = outcome
-            run.log = text[-LOG_BYTES:]
+            run.log = (run.log + text)[-LOG_BYTES:]
             due = time.monotonic() + (0.0 if urgent else _GATHER_SECONDS)
             run.due = due if run.due is None else min(run.due, due)
             self._changed.notify_all()
@@ -159,14 +170,12 @@ class Reporter:
             room -= point_count(series)
             more = self._backlog.has(run_id)
             outcome = None if more else run.outcome
-            if not series and outcome is None:
+            text = "" if more else run.log
+            if not series and outcome is None and not text:
                 continue  # no room left: the next batch
-            reports.append(
-                RunReport(
-                    run_id=run_id, seq=run.seq, series=series, outcome=outcome, log="" if more else run.log
-                )
-            )
+            reports.append(RunReport(run_id=run_id, seq=run.seq, series=series, outcome=outcome, log=text))
             run.seq += 1
+            run.log = run.log if more else ""
             run.due = until if more else None
         return ReportRequest(worker_id=self._worker_id, reports=tuple(reports))
 
@@ -177,14 +186,16 @@ class Reporter:
                 response = self._server.report(batch)
             except (ServerUnreachable, Unavailable) as error:
                 log.warning("reports wait for the server: %s", error)
+                pause = self._backoff.next_seconds(error)
             except (InvalidInput, LeaseLost) as error:
                 return self._deliver_singly(batch, error)
             except HpsearchError as error:
                 log.error("the server did not take reports, trying again: %s", error)
+                pause = self._backoff.next_seconds(error)
             else:
                 self._backoff.reset()
                 return response
-            self._closed.wait(self._backoff.next_seconds())
+            self._closed.wait(pause)
         return None
 
     def _deliver_singly(self, batch: ReportRequest, error: HpsearchError) -> ReportResponse | None:
@@ -217,7 +228,7 @@ class Reporter:
 
     def _settle(self, batch: ReportRequest, response: ReportResponse) -> None:
         ended = {report.run_id for report in batch.reports if report.outcome is not None}
-        lost = [result for result in response.results if result.status == "lease_lost"]
+        lost = [result for result in response.results if result.status != "ok"]
         for result in lost:
             if self.holds(result.run_id):
                 log.warning("run %s: its lease is over: %s", result.run_id, result.detail)

@@ -4,17 +4,18 @@ import logging
 import signal
 import threading
 import time
-from pathlib import Path
 
 from hpsearch.records import FailureReason, Outcome, RunId
-from hpsearch.wire import LOG_BYTES, Lease
+from hpsearch.wire import Lease
 from hpsearch.worker.keeping import Keeper
 from hpsearch.worker.launcher import Child, Exit
+from hpsearch.worker.output import Output
 from hpsearch.worker.pipe import Finished, Pack, Progress, Saved, Started, Stop, ToDaemon
 from hpsearch.worker.reporter import Reporter
 from hpsearch.worker.settings import Limits
 from hpsearch.worker.uploader import Result, Uploader
 
+_LOG_SECONDS = 1.0  # between looks at what a run has printed
 _EXIT_SECONDS = 10.0  # between a killed child's last word and its being reaped
 _MESSAGE_TAIL = 1000  # characters of output in a crash's message; the run's log has more
 
@@ -46,7 +47,8 @@ class PackRun:
         self._lock = threading.Lock()
         self._open = {errand.lease.run_id: errand for errand in pack.errands}
         self._current: RunId | None = None
-        self._began_at = time.monotonic()
+        self._output: Output | None = None
+        self._began_at = self._looked_at = time.monotonic()
         self._stalled: RunId | None = None
         self._killed = False  # by us
         self._lost: set[RunId] = set()
@@ -71,14 +73,25 @@ class PackRun:
         return ended
 
     def _receive(self) -> ToDaemon | None:
-        """The child's next message, None at its end. Asks, then kills a child that stays silent too long."""
+        """The child's next message, None at its end. Asks, then kills a child that stays silent too long.
+
+        What the run prints meanwhile is handed on: a run whose worker vanishes has told what came before.
+        """
         while True:
+            left = self._deadline - time.monotonic()
             try:
-                return self._child.channel.receive(self._deadline - time.monotonic())
+                return self._child.channel.receive(min(left, _LOG_SECONDS))
             except TimeoutError:
+                self._hand_on_output()
+                if left > _LOG_SECONDS:
+                    continue
                 if self._escalations == 2:
                     raise
                 self._escalate()
+
+    def _hand_on_output(self) -> None:
+        if self._output is not None and self._current is not None:
+            self._reporter.add_log(self._current, self._output.new())
 
     def _escalate(self) -> None:
         with self._lock:
@@ -92,12 +105,13 @@ class PackRun:
 
     def _take(self, message: ToDaemon) -> None:
         match message:
-            case Started(run_id=run_id):
-                self._begin(run_id)
+            case Started():
+                self._begin(message)
             case Progress(run_id=run_id, series=series):
                 self._extend(self._limits.no_progress)
                 if self._is_open(run_id):
                     self._reporter.add(run_id, series)
+                    self._look_at_output()
             case Finished():
                 self._end(message)
                 self._extend(self._limits.startup if self.runs() else self._limits.grace)
@@ -107,20 +121,38 @@ class PackRun:
             self._silence = seconds
             self._deadline = time.monotonic() + seconds
 
-    def _begin(self, run_id: RunId) -> None:
+    def _begin(self, started: Started) -> None:
         self._extend(self._limits.startup)
-        self._began_at = time.monotonic()
+        self._began_at = self._looked_at = time.monotonic()
         with self._lock:
-            self._current = run_id
-            lost = run_id in self._lost
+            self._current = started.run_id
+            errand = self._open.get(started.run_id)
+            lost = started.run_id in self._lost
+        if errand is not None:
+            self._output = Output.begin(self._child.log, started.log_start, errand.folder)
         if lost:
             self.kill()
+
+    def _look_at_output(self) -> None:
+        """A run that reports all the time is looked at now and then as well."""
+        if time.monotonic() - self._looked_at >= _LOG_SECONDS:
+            self._looked_at = time.monotonic()
+            self._hand_on_output()
+
+    def _last_output(self, until: int | None = None) -> str:
+        """The end of the current run's output; it is in progress no more."""
+        output, self._output = self._output, None
+        if output is None:
+            return ""
+        output.end()
+        return output.new(until)
 
     def _end(self, finished: Finished) -> None:
         with self._lock:
             self._current = None
             errand = self._open.pop(finished.run_id, None)
             last = not self._open
+        printed = self._last_output(finished.log_end)
         if errand is None:
             return  # its lease was lost
         outcome = self._stalled_outcome() if finished.run_id == self._stalled else finished.outcome
@@ -130,7 +162,7 @@ class PackRun:
                 outcome=outcome,
                 folder=errand.folder,
                 saved=self._worth_keeping(errand.lease, outcome, finished.saved),
-                log=finished.log,
+                log=printed,
                 urgent=last,
             )
         )
@@ -158,10 +190,11 @@ class PackRun:
             # A child that dies before its first trial is that trial's: else a pack could kill children forever.
             charged = self._stalled or self._current or next(iter(left), None)
             blameless = self._stalled is None and (self._killed or end.code is None)
+        printed = self._last_output()
         for number, (run_id, errand) in enumerate(left.items(), start=1):
             guilty = run_id == charged and not blameless
-            output = tail_of(self._child.log) if guilty else ""
-            outcome = self._charge(end, output) if guilty else Outcome(state="released")
+            outcome = self._charge(end, printed) if guilty else Outcome(state="released")
+            output = printed if run_id == charged else ""
             result = Result(run_id, outcome, errand.folder, log=output, urgent=number == len(left))
             self._uploader.submit(result)
 
@@ -243,14 +276,3 @@ def describe(end: Exit) -> str:
     name = signal.Signals(-end.code).name if -end.code in signal.valid_signals() else f"signal {-end.code}"
     hint = "; the kernel does that when memory runs out (see dmesg)" if end.code == -signal.SIGKILL else ""
     return f"the training process was killed by {name} in the middle of this trial{hint}"
-
-
-def tail_of(path: Path) -> str:
-    """The last 32 KiB of a file as text; empty where there is none."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - LOG_BYTES // 2))
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""

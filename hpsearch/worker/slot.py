@@ -65,6 +65,7 @@ class SlotLoop:
         self._lock = threading.Lock()
         self._pack: PackRun | None = None
         self._packs = 0
+        self._told = ""  # why the server gave nothing
         self._spare: Child | None = None
         self._thread = threading.Thread(target=self._work, name=f"slot-{place.slot.index}", daemon=True)
 
@@ -146,14 +147,18 @@ class SlotLoop:
         while not self._draining.is_set():
             asked_at = time.monotonic()
             try:
-                leases = self._server.lease(body).leases
+                answer = self._server.lease(body)
             except REFUSALS:
                 raise
             except HpsearchError as error:
                 log.warning("slot %d waits for the server: %s", body.slot, error)
-                self._draining.wait(self._backoff.next_seconds())
+                self._draining.wait(self._backoff.next_seconds(error))
                 continue
+            leases = answer.leases
             self._backoff.reset()
+            if answer.detail != self._told:
+                self._told = answer.detail
+                log.warning("%s", answer.detail or f"slot {body.slot} is given trials again")
             if not leases and time.monotonic() - asked_at < _SHORT_POLL_SECONDS:
                 self._draining.wait(_SHORT_POLL_SECONDS)
             return leases
@@ -215,7 +220,7 @@ class SlotLoop:
                 break
             except HpsearchError as error:
                 log.warning("run %s waits for its checkpoint: %s", lease.run_id, error)
-                self._draining.wait(self._backoff.next_seconds())
+                self._draining.wait(self._backoff.next_seconds(error))
         return None
 
     def _give_back(self, leases: tuple[Lease, ...]) -> None:

@@ -84,7 +84,7 @@ class Uploader:
                 return
             except HpsearchError as error:
                 log.warning("run %s: its %s checkpoint waits for the server: %s", run_id, saved.name, error)
-                self._closed.wait(self._backoff.next_seconds())
+                self._closed.wait(self._backoff.next_seconds(error))
             else:
                 self._backoff.reset()
                 return

@@ -13,16 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.errors import Conflict, HpsearchError, InvalidInput
+from hpsearch.wire import Interrupted
+from hpsearch.worker.output import salvage
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # wire.RegisterWorker's
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """`folder` is empty at the start and holds `runs/<run id>/` while a run is trained."""
+    """`folder` is empty at the start and holds `runs/<run id>/` while a run is trained.
+
+    `interrupted`: the runs that were in progress when the last daemon here ended without a word; None where
+    no daemon was here before.
+    """
 
     name: str
     folder: Path
+    interrupted: tuple[Interrupted, ...] | None = None
 
 
 @contextmanager
@@ -49,11 +56,14 @@ def take_workplace(home: Path, name: str | None) -> Iterator[Workplace]:
             f"a worker named {name!r} already runs on this home {home}", hint="choose another --name"
         )
     try:
+        known = (folder / "runs").is_dir()  # else its home is new, and nothing tells of the daemon before
+        interrupted = salvage(folder / "runs") if known else None
         shutil.rmtree(folder / "runs", ignore_errors=True)
         (folder / "runs").mkdir(parents=True)
-        yield Workplace(candidate, folder)
+        yield Workplace(candidate, folder, interrupted)
     finally:
         shutil.rmtree(folder / "runs", ignore_errors=True)
+        (folder / "runs").mkdir(parents=True, exist_ok=True)
         os.close(lock)
 
 

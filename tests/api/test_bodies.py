@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api.bodies import parse_json
+from api.strict_json import parse_json
 from tests.api.scenes import API, grid_spec, lease, post_spec, problem, register
 
 JSON = {"Content-Type": "application/json"}
@@ -79,7 +79,7 @@ def test_bodies_that_make_no_sense_are_422(http: TestClient, body: bytes) -> Non
 def test_a_body_that_is_not_declared_as_json_is_not_read(http: TestClient) -> None:
     spec = grid_spec().model_dump_json()
     answer = http.post(f"{API}/studies", content=spec, headers={"Content-Type": "text/plain"})
-    assert "application/json" in problem(answer, 422, "invalid_input")["detail"]
+    assert "application/json" in problem(answer, 415, "unsupported_media_type")["hint"]
     assert http.get(f"{API}/studies").json()["total"] == 0
 
 
@@ -125,3 +125,15 @@ def test_depth_is_counted_exactly() -> None:
     assert parse_json(b"[" * 32 + b"]" * 32)
     with pytest.raises(json.JSONDecodeError, match="32 levels"):
         parse_json(b"[" * 33 + b"]" * 33)
+
+
+def test_values_are_counted_before_they_are_made() -> None:
+    assert len(parse_json(b"[" + b"0," * 99_990 + b"0]")) == 99_991
+    for bomb in (b"[" + b"[]," * 200_000 + b"0]", b'{"a":' * 10 + b"[" + b"0," * 200_000 + b"0]" + b"}" * 10):
+        with pytest.raises(json.JSONDecodeError, match="100,000 values"):
+            parse_json(bomb)
+
+
+def test_separators_inside_text_are_text() -> None:
+    log = "loss: 0.5, accuracy: [0.1, {" * 50_000 + '\\ "quoted\\"'
+    assert parse_json(json.dumps({"log": log}).encode()) == {"log": log}

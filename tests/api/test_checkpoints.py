@@ -136,13 +136,34 @@ def test_a_link_or_a_missing_file_is_not_followed(
     problem(http.get(f"{API}/trials/{trial}/checkpoints/best"), 404, "not_found")
 
 
-def test_many_ranges_cost_nothing(http: TestClient, leased: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [
+        ("bytes=0-6", 0, 6),
+        ("bytes=6990-", 6990, 6999),
+        ("bytes=-3", 6997, 6999),
+        ("bytes=10-99999", 10, 6999),
+    ],
+)
+def test_one_range_is_served(
+    http: TestClient, leased: tuple[int, int, int], asked: str, first: int, last: int
+) -> None:
     worker, run, trial = leased
     put(http, worker, run, CONTENT, sha256=digest(CONTENT))
-    ranges = "bytes=" + ",".join(f"{at}-{at + 1}" for at in range(2_000))
-    answer = http.get(f"{API}/trials/{trial}/checkpoints/best", headers={"Range": ranges})
-    assert answer.status_code == 200
-    assert answer.content == CONTENT
+    answer = http.get(f"{API}/trials/{trial}/checkpoints/best", headers={"Range": asked})
+    assert answer.status_code == 206
+    assert answer.content == CONTENT[first : last + 1]
+    assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(CONTENT)}"
+
+
+@pytest.mark.parametrize(
+    "asked", ["bytes=7000-", "bytes=5-2", "bytes=-", "lines=1-2", "bytes=0-1,2-3", "bytes=-0"]
+)
+def test_a_range_that_is_none_is_416(http: TestClient, leased: tuple[int, int, int], asked: str) -> None:
+    worker, run, trial = leased
+    put(http, worker, run, CONTENT, sha256=digest(CONTENT))
+    answer = http.get(f"{API}/trials/{trial}/checkpoints/best", headers={"Range": asked})
+    problem(answer, 416, "range_not_satisfiable")
 
 
 def test_deleting_a_study_removes_its_files(
@@ -156,3 +177,38 @@ def test_deleting_a_study_removes_its_files(
     assert http.delete(f"{API}/studies/a-grid").status_code == 204
     assert files(settings) == []
     problem(http.get(f"{API}/studies/a-grid"), 404, "not_found")
+
+
+def run_again(http: TestClient, worker: int, run: int) -> int:
+    """The run is given back, and its trial is leased anew."""
+    headers = {"X-Worker-Id": str(worker)}
+    assert http.post(f"{API}/leases/{run}/release", json={"seq": 0}, headers=headers).status_code == 200
+    (one,) = lease(http, worker, f"request-after-{run}").leases
+    return one.run_id
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "gone"])
+def test_where_the_newest_checkpoint_is_damaged_the_one_before_it_is_given_and_then_none(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings, damage: str
+) -> None:
+    worker, run, trial = leased
+    put(http, worker, run, CONTENT, sha256=digest(CONTENT), name="last")
+    second = run_again(http, worker, run)
+    newer = CONTENT + b"more"
+    put(http, worker, second, newer, sha256=digest(newer), name="last")
+    where = f"{API}/trials/{trial}/checkpoints/last"
+    assert http.get(where).content == newer
+
+    for run_id, following in ((second, CONTENT), (run, None)):
+        (file,) = (path for path in files(settings) if path.parent.name == str(run_id))
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        if damage == "gone":
+            file.unlink()
+        else:
+            file.write_bytes(content if damage == "flipped" else content[:-1])
+        answer = http.get(where)
+        if following is None:
+            problem(answer, 404, "not_found")
+        else:
+            assert answer.content == following

@@ -102,3 +102,26 @@ def test_a_created_application_has_loaded_no_torch_and_starts_fast(settings: Set
     seconds, *loaded = done.stdout.split()
     assert not {"torch", "torchvision", "safetensors", "sklearn", "httpx2"} & set(loaded)
     assert float(seconds) < 2  # of processor time; about 0.7 s on a quiet machine
+
+
+def test_a_second_home_on_the_same_sqlite_file_is_refused(settings: Settings, tmp_path: Path) -> None:
+    with background(settings):
+        other = settings.model_copy(
+            update={"home": Home(tmp_path / "other"), "database_url": settings.database}
+        )
+        second = run_server(other, "--database-url", settings.database)
+        _, error = second.communicate(timeout=30)
+    assert second.returncode == 4, error
+    assert "has the database" in " ".join(error.split())
+    assert "Traceback" not in error
+
+
+def test_answers_do_not_wait_for_delayed_acknowledgements(settings: Settings) -> None:
+    with background(settings) as address, httpx2.Client(trust_env=False) as http:
+        http.get(f"{address.url}/version")
+        took = []
+        for _ in range(15):
+            began = time.perf_counter()
+            http.get(f"{address.url}/version")
+            took.append(time.perf_counter() - began)
+    assert min(took) < 0.03  # 40 ms each where Nagle's algorithm waits

@@ -131,5 +131,5 @@ def test_a_server_counts_what_it_holds(http: TestClient) -> None:
 
 def test_health_readiness_and_version(http: TestClient) -> None:
     assert http.get("/healthz").json() == {"status": "ok", "checks": {}}
-    assert http.get("/readyz").json() == {"status": "ok", "checks": {"database": "ok"}}
+    assert http.get("/readyz").json()["status"] == "ok"
     assert http.get("/version").json()["api"] == "v1"

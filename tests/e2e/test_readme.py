@@ -133,12 +133,14 @@ def test_the_five_curls_and_the_python_snippet(served: tuple[str, Path], tmp_pat
 def test_every_command_named_exists(tmp_path: Path) -> None:
     named = set(
         re.findall(
-            r"hpsearch ((?:run|serve|doctor|diagnose|worker|study|trial|token|config)(?: [a-z]+)?)", README
+            r"hpsearch ((?:run|serve|doctor|diagnose|worker|study|trial|token|config|db)(?: [a-z]+)?)", README
         )
     )
     for words in sorted(named):
         first, *rest = words.split()
-        command = [first, *rest] if first in ("worker", "study", "trial", "token", "config") else [first]
+        command = (
+            [first, *rest] if first in ("worker", "study", "trial", "token", "config", "db") else [first]
+        )
         answer = run(tmp_path, *command, "--help")
         assert answer.code == 0, words
 

@@ -6,7 +6,7 @@ import pytest
 
 from hpsearch.errors import Conflict
 from hpsearch.records import FailureReason, Outcome, StudyState, TrialState
-from hpsearch.service import studies, trials
+from hpsearch.service import lookup, studies, trials
 
 RELEASED = Outcome(state="released", message="the worker drains")
 
@@ -71,3 +71,37 @@ def test_a_task_file_waits_for_a_worker_that_was_started_with_task_files(fleet: 
     fleet.study(make.small(task=task))
     assert fleet.lease(fleet.worker("plain")) == ()
     assert fleet.lease(fleet.worker("with-tasks", labels=("task-files",)))
+
+
+def test_device_hours_are_counted_while_trials_run_and_nothing_starts_beyond_them(
+    fleet: Any, make: Any
+) -> None:
+    fleet.study(make.grid(budget={"device_hours": 1}))
+    workers = [fleet.worker("one"), fleet.worker("two")]
+    first, second = (fleet.one(worker) for worker in workers)
+    fleet.clock.advance(1_200)
+    fleet.report(workers[0].id, first.run_id, make.done())
+    third = fleet.one(workers[0])  # 20 + 20 minutes are used
+    fleet.clock.advance(600)
+    assert fleet.lease(fleet.worker("three")) == ()  # 30 + 30
+    fleet.report(workers[1].id, second.run_id, make.done())
+    assert studies.get(fleet.db, "grid").state is StudyState.STOPPING
+    fleet.report(workers[0].id, third.run_id, make.done())
+    study = studies.get(fleet.db, "grid")
+    assert (study.state, study.trial_counts[TrialState.COMPLETED]) == (StudyState.STOPPED, 3)
+    assert "1 device hours" in study.reason
+
+
+def test_a_packs_slot_is_counted_once_however_many_trials_it_holds(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid(budget={"device_hours": 1}))
+    worker = fleet.worker()
+    fleet.clock.advance(1)
+    fleet.report(worker.id, fleet.one(worker).run_id, make.done(seconds=0.01))
+    pack = fleet.lease(worker)
+    assert len(pack) > 4
+    for lease in pack:
+        fleet.clock.advance(100)
+        fleet.report(worker.id, lease.run_id, make.done(seconds=0.01))
+    with fleet.db.read() as tx:
+        used = lookup.study(tx, "grid").device_seconds
+    assert used == 100 * len(pack)

@@ -70,12 +70,13 @@ def test_the_same_outcome_twice_is_stored_once(fleet: Any, make: Any) -> None:
     assert len(finished) == 1
 
 
-def test_another_outcome_of_an_ended_run_is_lease_lost(fleet: Any, make: Any) -> None:
+def test_another_outcome_of_an_ended_run_is_refused_and_changes_nothing(fleet: Any, make: Any) -> None:
     fleet.study(make.grid())
     worker = fleet.worker()
     lease = fleet.one(worker)
     fleet.report(worker.id, lease.run_id, make.done(0.7))
-    assert fleet.report(worker.id, lease.run_id, make.done(0.9)).status == "lease_lost"
+    assert fleet.report(worker.id, lease.run_id, make.done(0.9)).status == "refused"
+    assert trials.get(fleet.db, lease.trial_id).value == 0.7
     assert fleet.trials("grid")[0].value == 0.7
 
 
@@ -230,9 +231,7 @@ def test_an_unknown_worker_is_told_to_register(fleet: Any) -> None:
         leases.lease(fleet.db, request, now=fleet.clock.now)
 
 
-def test_a_new_incarnation_ends_the_old_ones_leases_at_once_and_charges_nothing(
-    fleet: Any, make: Any
-) -> None:
+def test_a_new_incarnation_ends_the_old_ones_leases_at_once(fleet: Any, make: Any) -> None:
     fleet.study(make.grid())
     old = fleet.worker("node")
     lease = fleet.one(old)
@@ -240,7 +239,7 @@ def test_a_new_incarnation_ends_the_old_ones_leases_at_once_and_charges_nothing(
     assert new.id != old.id
     trial = trials.get(fleet.db, lease.trial_id)
     assert trial.state is TrialState.WAITING
-    assert (trial.rescues, trial.failures, trial.preemptions) == (0, 0, 1)
+    assert (trial.rescues, trial.failures, trial.preemptions) == (1, 0, 0)
     assert trials.runs(fleet.db, lease.trial_id)[0].state is RunState.LOST
     assert fleet.report(old.id, lease.run_id, make.done()).status == "lease_lost"
     with pytest.raises(Conflict, match="taken over"):

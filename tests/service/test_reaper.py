@@ -1,8 +1,12 @@
+from contextlib import suppress
 from typing import Any
+
+import pytest
 
 from hpsearch.records import FailureReason, RunState, StudyState, TrialState
 from hpsearch.service import leases, reaper, studies, trials
 from hpsearch.wire import HeartbeatRequest
+from tests.faults.simulator import Crashed, MortalDatabase
 
 
 class Server:
@@ -152,3 +156,68 @@ def test_a_study_whose_minutes_are_up_stops(fleet: Any, make: Any) -> None:
     study = studies.get(fleet.db, "grid")
     assert study.state is StudyState.STOPPED
     assert "budget of 1 minutes" in study.reason
+
+
+def test_a_heartbeat_between_the_reapers_look_and_its_lock_saves_the_lease(
+    fleet: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.study(make.grid())
+    server = Server(fleet)
+    server.tick()
+    worker, dead = fleet.worker(), fleet.worker("dead")
+    mine, _ = fleet.one(worker), fleet.one(dead)
+    fleet.clock.advance(14)
+    server.steady += 14
+    server.tick()
+    fleet.clock.advance(14)
+    server.steady += 14
+    server.tick()
+    reap = reaper._reap
+
+    def beat_and_reap(db: Any, study_id: Any, *, now: Any) -> int:
+        leases.heartbeat(fleet.db, worker.id, HeartbeatRequest(runs=(mine.run_id,)), now=now)
+        return reap(db, study_id, now=now)
+
+    monkeypatch.setattr(reaper, "_reap", beat_and_reap)
+    fleet.clock.advance(4)
+    server.steady += 4
+    assert server.tick() == 1
+    assert fleet.report(worker.id, mine.run_id, make.done()).status == "ok"
+
+
+@pytest.mark.parametrize("fate", ["before", "after"])
+@pytest.mark.parametrize("spared", range(4))
+def test_a_reaper_that_dies_at_any_commit_leaves_no_trial_behind(
+    fleet: Any, make: Any, database_url: str, fate: str, spared: int
+) -> None:
+    fleet.study(make.grid())
+    server = Server(fleet)
+    server.tick()
+    lease = fleet.one(fleet.worker())
+    server.passing(30)
+    mortal = MortalDatabase.open(database_url, migrate=False)
+    assert isinstance(mortal, MortalDatabase)
+    mortal.fate, mortal.spared = fate, spared
+    fleet.clock.advance(4)
+    server.steady += 4
+    with suppress(Crashed):
+        reaper.tick(mortal, now=fleet.clock.now, monotonic=server.steady, server="one")
+    mortal.close()
+    server.tick()
+    trial = trials.get(fleet.db, lease.trial_id)
+    assert (trial.state, trial.rescues) == (TrialState.WAITING, 1)
+
+
+@pytest.mark.parametrize("years", [-10, 10])
+def test_a_clock_that_jumps_by_ten_years_rescues_nothing_and_dead_leases_still_expire(
+    fleet: Any, make: Any, years: int
+) -> None:
+    fleet.study(make.grid())
+    server = Server(fleet)
+    server.tick()
+    lease = fleet.one(fleet.worker())
+    fleet.clock.advance(years * 365 * 86_400)
+    server.steady += 2
+    assert server.tick() == 0
+    assert trials.get(fleet.db, lease.trial_id).state is TrialState.RUNNING
+    assert server.passing(34) == 1

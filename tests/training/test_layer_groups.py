@@ -1,5 +1,7 @@
 """Layers that are frozen, and layers that learn at a share of the rate."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -12,6 +14,7 @@ from hpsearch.training.optimizers import build_optimizer
 from hpsearch.training.regularization import parameter_groups
 from hpsearch.vocabulary import OPTIMIZERS, hyperparameters
 from tests.training.bench import Bench, digits
+from tests.training.test_program import TASK, file_task, training
 
 
 def small() -> nn.Sequential:
@@ -112,6 +115,13 @@ def test_the_update_ratio_leaves_each_layers_own_decay_out() -> None:
     before = monitor.before()
     optimizer.step()
     assert monitor.after(before, 1, 1e-2).read()["update_ratio"] < 1e-6
+
+
+def test_a_tasks_own_knobs_of_these_names_are_its_own_business(bench: Bench, tmp_path: Path) -> None:
+    knobs = "{'freeze_layers': {'choices': ['stem', 'all'], 'default': 'stem'}, 'compile': {'choices': ['max']}, 'num_workers': {'choices': ['auto']}, "
+    source = TASK.replace("knobs = {", f"knobs = {knobs}")
+    outcome, _ = bench.run(training(file_task(tmp_path, source), learning_rate=0.1), tasks_dir=tmp_path)
+    assert outcome.state == "completed", outcome.message
 
 
 def test_the_schedules_rate_is_the_heads_and_factors_change_the_rest(bench: Bench) -> None:

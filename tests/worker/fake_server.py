@@ -195,7 +195,7 @@ class FakeServer:
             assert run not in self.outcomes, f"run {run} ended twice"
             self.outcomes[run] = report.outcome
             self.ended_at[run] = time.monotonic()
-            self.logs[run] = report.log
+        self.logs[run] = self.logs.get(run, "") + report.log
         return ReportResult(run_id=run, status="ok")
 
     def _answer(self) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hpsearch.errors import HpsearchError, ServerUnreachable, Unauthorized
@@ -62,6 +63,18 @@ def test_a_daemon_that_is_killed_takes_its_children_with_it_within_a_second(
     died_at = time.monotonic()
     for pid in pids:
         wait_until_gone(pid, seconds=max(0.0, died_at + 1 - time.monotonic()))
+
+
+def test_a_deaf_child_dies_even_where_daemon_and_fork_server_are_killed_at_once(
+    start: Callable[[str], Started],
+) -> None:
+    process, pids = start("Deaf")
+    (fork_server,) = psutil.Process(process.pid).children()
+    for pid in (fork_server.pid, process.pid):
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+    for pid in pids:
+        wait_until_gone(pid, seconds=2)
 
 
 def test_sigterm_hands_trials_back_with_a_checkpoint_and_exits_0(start: Callable[[str], Started]) -> None:

@@ -209,3 +209,10 @@ def test_a_dead_fork_server_is_restarted_and_its_trials_released(
     assert server.wait_for_outcomes([run], seconds=10)[0].state == "released"
     runs = server.plan(GOOD)
     assert server.wait_for_outcomes(runs)[0].state == "completed"
+
+
+def test_what_a_run_prints_arrives_while_it_hangs(server: FakeServer, make_crew: MakeCrew) -> None:
+    (run,) = server.plan(GOOD, task=file_task(TASKS, "Forks"))
+    make_crew()
+    server.wait_for(lambda: "grandchild" in server.logs.get(run, ""), seconds=20)
+    assert run not in server.outcomes

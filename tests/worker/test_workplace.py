@@ -1,9 +1,12 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
 from hpsearch.errors import Conflict, InvalidInput
-from hpsearch.wire import RegisterWorker
+from hpsearch.records import RunId
+from hpsearch.wire import Interrupted, RegisterWorker
+from hpsearch.worker.output import Output
 from hpsearch.worker.workplace import default_name, take_workplace
 
 
@@ -45,3 +48,19 @@ def test_what_a_killed_worker_left_is_removed(tmp_path: Path) -> None:
     left.touch()
     with take_workplace(tmp_path, "node") as workplace:
         assert list((workplace.folder / "runs").iterdir()) == []
+
+
+def test_a_daemon_that_died_tells_the_next_which_runs_were_in_progress(tmp_path: Path) -> None:
+    with take_workplace(tmp_path, "node") as first:
+        assert first.interrupted is None
+        run = first.folder / "runs" / "5"
+        run.mkdir()
+        (first.folder / "log").write_text("last words")
+        Output.begin(first.folder / "log", 0, run)
+        kept = tmp_path / "kept"
+        shutil.copytree(first.folder / "runs", kept)  # what SIGKILL would leave
+    with take_workplace(tmp_path, "node") as second:
+        assert second.interrupted == ()  # the first one ended in order
+    shutil.copytree(kept, tmp_path / "workers" / "node" / "runs", dirs_exist_ok=True)
+    with take_workplace(tmp_path, "node") as third:
+        assert third.interrupted == (Interrupted(run_id=RunId(5), log="last words"),)

@@ -1,0 +1,134 @@
+"""What the pages of studies and trials show."""
+
+from datetime import datetime
+from typing import Any
+
+from markupsafe import Markup
+
+from api.resources import Resources
+from hpsearch.records import FINISHED_STUDY_STATES, Stage, Study, StudyState, Trial, TrialId, TrialState
+from hpsearch.service import studies, trials
+from hpsearch.study_report import CURVES, words
+from hpsearch.study_report.page import answer, card, rail
+from hpsearch.study_report.pictures import Album
+from hpsearch.wire import CurveList
+
+STUDIES = 200
+ROWS = 500  # of the trial table; the page says how many there are
+CURVES_DRAWN, POINTS = 120, 160  # of the stages' pictures
+COMPARED_WITH = 1
+# Which buttons make sense in which state.
+MOVES: dict[StudyState, tuple[str, ...]] = {
+    StudyState.RUNNING: ("pause", "stop", "cancel"),
+    StudyState.PAUSED: ("resume", "stop", "cancel"),
+    StudyState.STOPPING: ("resume", "cancel"),
+    StudyState.STOPPED: ("resume", "cancel"),
+    StudyState.FAILED: ("retry",),
+    StudyState.COMPLETED: ("retry",),
+    StudyState.CANCELLED: (),
+}
+TRIAL_MOVES = {
+    TrialState.WAITING: ("stop",),
+    TrialState.RUNNING: ("stop",),
+    TrialState.FAILED: ("retry",),
+    TrialState.CANCELLED: ("retry",),
+}
+BAR = ("completed", "running", "waiting", "diverged", "pruned", "failed", "cancelled")
+
+
+def listed(held: Resources) -> dict[str, Any]:
+    """The newest studies, each with its bar of counts."""
+    found = studies.page(held.db, page_size=STUDIES)
+    rows = [{"study": study, "bar": bar(study), "task": words.task_text(study)} for study in found.studies]
+    return {"rows": rows, "total": found.total}
+
+
+def bar(study: Study) -> list[tuple[str, int, float]]:
+    """(state, trials, share of the bar's 100) of each state that some trial is in."""
+    total = sum(study.trial_counts.values())
+    counts = [(state, study.trial_counts.get(TrialState(state), 0)) for state in BAR]
+    return [(state, count, 100 * count / total) for state, count in counts if count]
+
+
+def study_view(held: Resources, key: str) -> dict[str, Any]:
+    """The command center of one study. Raises NotFound."""
+    study = studies.get(held.db, key)
+    last_event = studies.last_event(held.db, key)
+    stages = sorted(studies.stages(held.db, key).stages, key=lambda stage: stage.position)
+    best = studies.best(held.db, key, 1).best
+    shown = trials.page(held.db, key, page_size=1_000)
+    drawn = trials.curves(held.db, key, metric=",".join(CURVES), points=POINTS, top=CURVES_DRAWN)
+    album = _album(stages, shown.trials, drawn)
+    names = sorted({name for trial in shown.trials for name in trial.params})
+    return {
+        "study": study,
+        "task": words.task_text(study),
+        "bar": bar(study),
+        "moves": MOVES[study.state],
+        "live": study.state not in FINISHED_STUDY_STATES,
+        "last_event": last_event,
+        "answer": Markup(answer(study, best)),  # noqa: S704 - study_report escapes what came from users
+        "rail": Markup(rail(stages)),  # noqa: S704
+        "cards": [Markup(card(stage, album)) for stage in stages],  # noqa: S704
+        "trials": shown.trials[:ROWS],
+        "total": shown.total,
+        "stages": {stage.id: " ".join(words.title(stage)) for stage in stages},
+        "names": names,
+        "metrics": _metrics(drawn),
+        "description": study.spec.get("description") or "",
+    }
+
+
+def _album(stages: list[Stage], shown: tuple[Trial, ...], drawn: CurveList) -> Album:
+    curves = {
+        metric: {c.trial_id: c.series[metric] for c in drawn.curves if metric in c.series}
+        for metric in CURVES
+    }
+    return Album(stages=stages, trials={trial.id: trial for trial in shown}, curves=curves)
+
+
+def _metrics(drawn: CurveList) -> list[str]:
+    """What curves there are, the validation loss first."""
+    found = {name for curve in drawn.curves for name in curve.series}
+    return sorted(found, key=lambda name: (name != "val_loss", name != "val_accuracy", name))
+
+
+def trial_view(held: Resources, trial_id: TrialId) -> dict[str, Any]:
+    """One trial beside the best one of its study. Raises NotFound."""
+    trial = trials.get(held.db, trial_id)
+    study = studies.get(held.db, str(trial.study_id))
+    best = next(iter(studies.best(held.db, str(study.id), 1).best), None)
+    names = sorted({*trial.params, *(best.params if best else {})})
+    rows = [(name, trial.params.get(name), best.params.get(name) if best else None) for name in names]
+    return {
+        "trial": trial,
+        "study": study,
+        "best": best,
+        "moves": TRIAL_MOVES.get(trial.state, ()),
+        "params": rows,
+        "runs": trials.runs(held.db, trial_id),
+        "logs": [log for log in trials.log(held.db, trial_id) if log.text],
+        "checkpoints": trials.checkpoint_list(held.db, trial_id),
+    }
+
+
+def compared(held: Resources, keys: list[str]) -> list[dict[str, Any]]:
+    """A column a study, in the order asked for. Raises NotFound."""
+    columns = []
+    for key in dict.fromkeys(keys):
+        study = studies.get(held.db, key)
+        best = next(iter(studies.best(held.db, key, COMPARED_WITH).best), None)
+        columns.append(
+            {
+                "study": study,
+                "task": words.task_text(study),
+                "best": best,
+                "trials": sum(study.trial_counts.values()),
+                "seconds": _seconds(study.created_at, study.finished_at),
+            }
+        )
+    return columns
+
+
+def _seconds(start: datetime, end: datetime | None) -> float | None:
+    return None if end is None else (end - start).total_seconds()

@@ -1,0 +1,88 @@
+"""What a server does unasked: it reaps leases, and drops what the retention rule lets go."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio.to_thread
+
+from api.maintenance import prune_all
+from api.resources import Resources
+from api.telemetry import Telemetry
+from hpsearch.errors import Unavailable
+from hpsearch.service import reaper
+from hpsearch.wire import Prune
+
+HOUSEKEEPING_SECONDS = 3600.0
+
+
+@asynccontextmanager
+async def at_work(
+    held: Resources, monotonic: Callable[[], float], telemetry: Telemetry
+) -> AsyncIterator[None]:
+    """The server's own tasks, for the time of the block; then every waiting request is ended."""
+    loop = asyncio.get_running_loop()
+    held.work.attach(loop)
+    held.news.attach(loop)
+    stopped = asyncio.Event()
+    tasks = [asyncio.create_task(_reap(held, monotonic, telemetry, stopped))]
+    if held.settings.retention_days is not None:
+        tasks.append(asyncio.create_task(_keep_house(held, held.settings.retention_days, stopped)))
+    try:
+        yield
+    finally:
+        held.stop()
+        stopped.set()
+        await asyncio.gather(*tasks)
+
+
+async def _reap(
+    held: Resources, monotonic: Callable[[], float], telemetry: Telemetry, stopped: asyncio.Event
+) -> None:
+    """A tick at once, so that an interrupted study goes on, and then one every `reaper_seconds`."""
+    tick = partial(_tick, held, monotonic)
+    while not stopped.is_set():
+        try:
+            if lost := await anyio.to_thread.run_sync(tick):
+                telemetry.lost.inc(lost)
+                logging.getLogger("api").warning("leases lost", extra={"leases": lost})
+                held.ring()
+        except Unavailable as away:  # the next tick tries again
+            telemetry.failed_ticks.inc()
+            logging.getLogger("api").warning("the reaper waits: %s", away)
+        except Exception:  # the reaper outlives a bug of ours
+            telemetry.failed_ticks.inc()
+            logging.getLogger("api").exception("the reaper's tick failed")
+        await _pause(stopped, held.settings.reaper_seconds)
+
+
+async def _keep_house(held: Resources, days: float, stopped: asyncio.Event) -> None:
+    rule = Prune(days=days, keep_best=held.settings.retention_best)
+    while not stopped.is_set():
+        try:
+            pruned = await anyio.to_thread.run_sync(prune_all, held, rule)
+            facts = pruned.model_dump(exclude={"dry_run", "studies"})
+            if pruned.studies:
+                logging.getLogger("api").info("pruned", extra={**facts, "studies": len(pruned.studies)})
+        except Exception:
+            # As the reaper: what can't be dropped now is dropped in an hour.
+            logging.getLogger("api").exception("housekeeping failed")
+        await _pause(stopped, HOUSEKEEPING_SECONDS)
+
+
+async def _pause(stopped: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopped.wait()
+    except TimeoutError:
+        return
+
+
+def _tick(held: Resources, monotonic: Callable[[], float]) -> int:
+    held.disk.check()
+    held.read_clock()
+    return reaper.tick(
+        held.db, now=held.clock(), monotonic=monotonic(), lease_seconds=held.settings.lease_seconds
+    )

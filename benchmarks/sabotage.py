@@ -1,0 +1,244 @@
+"""T6: removes one guard at a time from a copy of the sources and runs the tests that must notice.
+
+`python benchmarks/sabotage.py [--seeds N] [GUARD ...]` prints a line per guard: caught, or MISSED, and ends with exit code 1 if
+any was missed. The tests are run on the untouched copy first, where all must pass.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Guard:
+    """`old` in `file` becomes `new`; then at least one of `tests` must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+SIM = "tests/faults/test_simulator.py::"
+LEASES = "tests/service/test_leases.py::"
+REAPER = "tests/service/test_reaper.py::"
+PAUSE = f"{SIM}test_a_worker_that_stands_still_there_changes_no_result[before result]"
+CRASH = f"{SIM}test_a_server_that_dies_at_any_commit_loses_nothing"
+
+GUARDS = (
+    Guard(
+        "fence: a write needs an active run",
+        "hpsearch/service/reports.py",
+        "if row is None or not row.active:",
+        "if row is None:",
+        (PAUSE,),
+    ),
+    Guard(
+        "fence: a write needs the run's own worker",
+        "hpsearch/service/reports.py",
+        "if row.run.worker_id == worker_id}",
+        "if worker_id}",
+        (f"{LEASES}test_a_report_of_anothers_run_is_lease_lost_and_stores_nothing[sqlite]",),
+    ),
+    Guard(
+        "request id: a lost claim's answer is asked for again",
+        "hpsearch/service/leases.py",
+        "held = runs.of_request(tx, worker.id, request.request_id)",
+        "held = []",
+        (f"{LEASES}test_a_repeated_lease_request_gets_the_same_runs[sqlite]",),
+    ),
+    Guard(
+        "reaper: expiry is asked again under the lock",
+        "hpsearch/service/reaper.py",
+        "runs.lock_active(tx, study_id=study_id, expired_at=now)",
+        "runs.lock_active(tx, study_id=study_id)",
+        (f"{REAPER}test_a_heartbeat_between_the_reapers_look_and_its_lock_saves_the_lease[sqlite]",),
+    ),
+    Guard(
+        "grace: an outage or a clock that jumps renews live leases",
+        "hpsearch/service/reaper.py",
+        "if _time_was_lost(tx, server, this, lease_seconds):",
+        "if False:",
+        (f"{SIM}test_an_outage_of_fifteen_minutes_restarts_no_trial_and_loses_no_point",),
+    ),
+    Guard(
+        "sequence numbers: a report counts once",
+        "hpsearch/store/batch.py",
+        "sqlite.insert(metric_chunks).on_conflict_do_nothing()",
+        "sqlite.insert(metric_chunks)",
+        (f"{CRASH}[after]", f"{LEASES}test_metrics_and_outcome_of_one_run_in_one_batch[sqlite]"),
+    ),
+    Guard(
+        "outcome digest: a repeated result is known",
+        "hpsearch/service/reports.py",
+        "return outcome_digest(one) == row.outcome_digest",
+        "return False",
+        (f"{LEASES}test_the_same_outcome_twice_is_stored_once[sqlite]",),
+    ),
+    Guard(
+        "budget: counted where trials are claimed",
+        "hpsearch/service/budgets.py",
+        "return max(0, most - study.started)",
+        "return most",
+        ("tests/service/test_budgets.py",),
+    ),
+    Guard(
+        "epoch: bumped in the claim",
+        "hpsearch/store/trials.py",
+        "epoch=trials.c.epoch + 1,",
+        "epoch=trials.c.epoch,",
+        (PAUSE,),
+    ),
+    Guard(
+        "one transaction: run and trial end together",
+        "hpsearch/service/reaper.py",
+        "        lose_runs(tx, expired, blamed=blamed, why=\"its worker fell silent\", now=now)\n",
+        "        for row in expired:\n            runs.end(tx, row, RunState.LOST, now=now)\n    with db.write() as tx:\n"
+        "        lose_runs(tx, expired, blamed=blamed, why=\"its worker fell silent\", now=now)\n",
+        (f"{REAPER}test_a_reaper_that_dies_at_any_commit_leaves_no_trial_behind",),
+    ),
+    Guard(
+        "study's lock: two last results see each other",
+        "hpsearch/store/studies.py",
+        "_LOCK = select(studies).where(studies.c.id == bindparam(\"key\")).with_for_update()",
+        "_LOCK = select(studies).where(studies.c.id == bindparam(\"key\"))",
+        (f"{LEASES}test_two_last_results_that_arrive_together_end_the_study[postgres]", f"{LEASES}test_concurrent_leases_never_share_a_trial[postgres]"),
+    ),
+    Guard(
+        "poison: three crashes are enough",
+        "hpsearch/service/outcomes.py",
+        "MAX_CRASHES = 3",
+        "MAX_CRASHES = 1_000",
+        (f"{REAPER}test_the_third_lost_run_is_poison[sqlite]",),
+    ),
+    Guard(
+        "incarnations: a new daemon ends the old one's leases",
+        "hpsearch/service/workers.py",
+        "_take_over(tx, before, body.interrupted, now=now)",
+        "pass",
+        (f"{LEASES}test_a_new_incarnation_ends_the_old_ones_leases_at_once[sqlite]",),
+    ),
+    Guard(
+        "start id: a belated registration ends nothing",
+        "hpsearch/service/workers.py",
+        "if known is not None:",
+        "if False:",
+        ("tests/service/test_workers.py",),
+    ),
+    Guard(
+        "breaker: a sick worker stops leasing",
+        "hpsearch/service/breaker.py",
+        "    if not _others_do_well(tx, streak[0].study_id, worker_id):\n",
+        "    if True:\n",
+        ("tests/service/test_breaker.py",),
+    ),
+    Guard(
+        "digest: a damaged checkpoint is not handed out",
+        "api/checkpoints.py",
+        "return hashlib.file_digest(file, \"sha256\").hexdigest() == checkpoint.sha256",
+        "return True",
+        ("tests/api/test_checkpoints.py",),
+    ),
+    Guard(
+        "digest: a damaged upload is refused",
+        "api/checkpoints.py",
+        "if found != sha256:",
+        "if False:",
+        ("tests/api/test_checkpoints.py",),
+    ),
+    Guard(
+        "spool: what was measured in an outage is sent after it",
+        "hpsearch/worker/reporter.py",
+        "            self._closed.wait(pause)\n",
+        "            return None\n",
+        ("tests/worker/test_reporter.py",),
+    ),
+    Guard(
+        "parent's death: a killed daemon leaves no child",
+        "hpsearch/worker/lifeline.py",
+        "    if sys.platform != \"linux\":\n        return",
+        "    return",
+        ("tests/worker/test_daemon.py::test_a_deaf_child_dies_even_where_daemon_and_fork_server_are_killed_at_once",),
+    ),
+    Guard(
+        "lock: one server per SQLite file",
+        "api/resources.py",
+        "nullcontext() if file is None else _sole_writer(file)",
+        "nullcontext()",
+        ("tests/api/test_server.py::test_a_second_home_on_the_same_sqlite_file_is_refused",),
+    ),
+)  # fmt: skip
+
+
+def run_tests(copy: Path, tests: tuple[str, ...]) -> int:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    environment = {**os.environ, "PYTHONPATH": str(copy), "CI": ""}
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False, text=True)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"the tests did not run: {done.stdout[-1500:]}{done.stderr[-1500:]}")
+    return done.returncode
+
+
+def sabotaged(guard: Guard, seed: int) -> bool:
+    """Whether the tests notice that the guard is gone."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = copied(Path(folder), seed)
+        path = copy / guard.file
+        source = path.read_text()
+        if source.count(guard.old) != 1:
+            raise SystemExit(f"{guard.name}: the guard is not where it was, in {guard.file}")
+        path.write_text(source.replace(guard.old, guard.new))
+        return run_tests(copy, guard.tests) == 1
+
+
+def copied(folder: Path, seed: int) -> Path:
+    """The sources, with the simulator's seeds moved on by `seed`."""
+    for name in ("hpsearch", "api", "tests", "pyproject.toml"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    simulator = folder / "tests/faults/simulator.py"
+    text = simulator.read_text()
+    simulator.write_text(
+        text.replace("random.Random(self.seed)", f"random.Random(self.seed + {1_000 * seed})")
+    )
+    return folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("guards", nargs="*", help="only those whose name contains one of these")
+    chosen = parser.parse_args()
+    guards = [g for g in GUARDS if not chosen.guards or any(word in g.name for word in chosen.guards)]
+    with tempfile.TemporaryDirectory() as folder:
+        every = tuple(dict.fromkeys(test for guard in guards for test in guard.tests))
+        if run_tests(copied(Path(folder), 0), every) != 0:
+            raise SystemExit("the tests fail before anything was removed")
+    missed = 0
+    for guard in guards:
+        for seed in range(chosen.seeds):
+            began = time.monotonic()
+            caught = sabotaged(guard, seed)
+            missed += not caught
+            print(
+                f"{'caught' if caught else 'MISSED'}  {guard.name} ({time.monotonic() - began:.0f} s)",
+                flush=True,
+            )
+    print(f"{chosen.seeds * len(guards) - missed} of {chosen.seeds * len(guards)} caught")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""`hpsearch db`: the server's database is brought up to date, examined, saved and kept small."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hpsearch.cli.options import DatabaseUrl, HomeDir, Json, Secret, Server
+
+if TYPE_CHECKING:
+    from hpsearch.home import Home
+
+app = typer.Typer(help="Upgrade, check, back up and prune a server's database.", no_args_is_help=True)
+
+
+@app.command("upgrade")
+def upgrade(home: HomeDir = None, database_url: DatabaseUrl = None, json: Json = False) -> None:
+    """Bring the schema up to date, as a starting server does."""
+    from hpsearch.cli import show
+    from hpsearch.service.maintenance import schema_state
+    from hpsearch.store.engine import Database
+
+    place, url = _place(home, database_url)
+    if url.startswith("sqlite"):
+        _refuse_running(place.create())
+    database = Database.open(url)
+    try:
+        state = schema_state(database)
+    finally:
+        database.close()
+    if json:
+        show.document({"schema": state})
+    else:
+        show.note(f"the schema is {state}")
+
+
+@app.command("check")
+def check(home: HomeDir = None, database_url: DatabaseUrl = None, json: Json = False) -> None:
+    """Examine schema, database and checkpoint files; exit code 1 where something is wrong."""
+    from hpsearch.cli import show
+    from hpsearch.cli.dbcheck import examine
+
+    place, url = _place(home, database_url)
+    found = examine(place, url)
+    if json:
+        show.document(found)
+    else:
+        for name, said in found.items():
+            typer.echo(f"{name:12} {said}")
+    raise typer.Exit(0 if all(said == "ok" for said in found.values()) else 1)
+
+
+@app.command("backup")
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder; it can serve as a home.")],
+    home: HomeDir = None,
+    database_url: DatabaseUrl = None,
+    json: Json = False,
+) -> None:
+    """Copy database and checkpoints to a new folder, also while the server runs (SQLite)."""
+    from hpsearch.cli import show
+    from hpsearch.cli.dbcheck import save
+    from hpsearch.errors import InvalidInput
+
+    place, url = _place(home, database_url)
+    if not url.startswith("sqlite"):
+        raise InvalidInput(
+            "a Postgres database is saved by its own tools",
+            hint=f"pg_dump --format=custom --file=hpsearch.dump URL, and a copy of {place.checkpoints}",
+        )
+    saved = save(place, target)
+    if json:
+        show.document(saved)
+    else:
+        show.note(f"{target}: the database and {saved['checkpoints']} checkpoints")
+
+
+@app.command("prune")
+def prune(
+    days: Annotated[float, typer.Option(min=0, help="Only studies that ended so long ago.")] = 30.0,
+    keep_best: Annotated[int, typer.Option(min=1, max=1_000, help="Trials of each that keep all.")] = 10,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be dropped.")] = False,
+    server: Server = None,
+    token: Secret = None,
+    home: HomeDir = None,
+    json: Json = False,
+) -> None:
+    """Drop curves and checkpoints of old studies' other trials; params and results stay."""
+    from hpsearch.cli import show
+    from hpsearch.cli.connect import connected
+    from hpsearch.wire import Prune
+
+    with connected(server, token, home) as client:
+        pruned = client.prune(Prune(days=days, keep_best=keep_best, dry_run=dry_run))
+    if json:
+        show.document(pruned)
+    else:
+        would = "would drop" if dry_run else "dropped"
+        show.note(
+            f"{would} {pruned.curves} stretches of curves and {pruned.checkpoints} checkpoints of "
+            f"{len(pruned.studies)} studies"
+        )
+
+
+def _place(home: Path | None, database_url: str | None) -> tuple["Home", str]:
+    """(the home, its database's URL), without starting a server."""
+    from hpsearch.cli.connect import locate
+    from hpsearch.cli.settings import resolve
+
+    chosen = resolve({"home": home, "database_url": database_url})
+    place = locate(chosen)
+    return place, chosen["database_url"].text or place.database_url
+
+
+def _refuse_running(home: "Home") -> None:
+    """SQLite bears one writing process only. Raises Conflict where the home's server runs."""
+    from hpsearch.cli.connect import running
+    from hpsearch.errors import Conflict
+
+    address = running(home)
+    if address is not None:
+        raise Conflict(
+            f"the server at {address.url} uses this database", hint="it brought the schema up to date itself"
+        )

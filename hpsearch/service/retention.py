@@ -1,0 +1,49 @@
+"""Retention: of studies that ended long ago, the best trials keep everything, the others their results."""
+
+from datetime import datetime, timedelta
+
+from hpsearch.records import StudyId, TrialId
+from hpsearch.service import bests, lookup
+from hpsearch.store import retention
+from hpsearch.store.engine import Database, Transaction, allow_long_statements, retried
+from hpsearch.wire import Prune, Pruned
+
+
+def prune(db: Database, rule: Prune, *, now: datetime) -> Pruned:
+    """Drop curves, checkpoints and logs by the rule; one transaction a study. Params, values, metrics and
+    events of every trial stay, and so do the logs of failed ones. `dry_run` only counts."""
+    with db.read() as tx:
+        ended = retention.ended_before(tx, now - timedelta(days=rule.days))
+    curves = files = 0
+    for study_id in ended:
+        of_study = _count(db, study_id, rule) if rule.dry_run else _drop(db, study_id, rule)
+        curves, files = curves + of_study[0], files + of_study[1]
+    return Pruned(studies=tuple(ended), curves=curves, checkpoints=files, dry_run=rule.dry_run)
+
+
+def kept_files(db: Database, study_id: StudyId) -> set[str]:
+    """Paths, as they were registered, of the files that a study's checkpoints lie in."""
+    with db.read() as tx:
+        return retention.paths(tx, study_id)
+
+
+@retried
+def _drop(db: Database, study_id: StudyId, rule: Prune) -> tuple[int, int]:
+    with db.write() as tx:
+        allow_long_statements(tx)
+        # Under the study's lock: a retry that wakes it meanwhile must find its trials as they were.
+        study = lookup.study_by_id(tx, study_id)
+        if study.study.finished_at is None:
+            return 0, 0
+        return retention.drop(tx, retention.others(tx, study_id, _kept(tx, study_id, rule)))
+
+
+def _count(db: Database, study_id: StudyId, rule: Prune) -> tuple[int, int]:
+    with db.read() as tx:
+        return retention.count(tx, retention.others(tx, study_id, _kept(tx, study_id, rule)))
+
+
+def _kept(tx: Transaction, study_id: StudyId, rule: Prune) -> set[TrialId]:
+    """The best points, and what can't be told apart from the winner."""
+    listed = bests.best(tx, lookup.study(tx, str(study_id)), rule.keep_best).best
+    return {one.trial_id for one in listed} | {tie.trial_id for one in listed for tie in one.ties}

@@ -1,0 +1,82 @@
+"""A SQLite database copied and examined from outside, also while its server runs.
+
+Only reads, through a connection of its own: what is committed when the copy ends is in it, whole.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpsearch.errors import HpsearchError, NotFound, Unavailable
+
+PAGES = 4_096  # copied at a time; the server's writer waits no longer than that takes
+BUSY_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A checkpoint as its row has it. `path` is relative to the home's checkpoints (in old rows absolute)."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+def copy(database: Path, target: Path) -> None:
+    """Copy to a new file (0600), checked and synced. Raises NotFound without a database, HpsearchError where
+    the target exists or can't be written, Unavailable where the copy is damaged."""
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise HpsearchError(f"can't write {target}: {error.strerror}") from None
+    try:
+        with _reading(database) as source, closing(sqlite3.connect(target)) as copied:
+            source.backup(copied, pages=PAGES)
+        problems = damage(target)
+        _sync(target)
+    except sqlite3.Error as error:
+        raise Unavailable(f"can't copy {database}: {error}") from None
+    if problems:
+        raise Unavailable(f"the copy of {database} is damaged: {problems[0]}")
+
+
+def damage(database: Path) -> list[str]:
+    """What SQLite's own checks find wrong with the file and its references; nothing where all is well."""
+    with _reading(database) as connection:
+        try:
+            pages = [row[0] for row in connection.execute("PRAGMA integrity_check(20)")]
+            broken = list(connection.execute("PRAGMA foreign_key_check"))
+        except sqlite3.Error as error:
+            return [str(error)]
+    found = [text for text in pages if text != "ok"]
+    return found + [
+        f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there" for row in broken
+    ]
+
+
+def stored_files(database: Path) -> list[StoredFile]:
+    """The checkpoints that the database knows."""
+    with _reading(database) as connection:
+        rows = connection.execute("SELECT path, size, sha256 FROM checkpoints ORDER BY run_id, name")
+        return [StoredFile(*row) for row in rows]
+
+
+@contextmanager
+def _reading(database: Path) -> Iterator[sqlite3.Connection]:
+    if not database.is_file():
+        raise NotFound(f"there is no database {database}", hint="name its home with --home")
+    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+        yield connection
+
+
+def _sync(path: Path) -> None:
+    for place in (path, path.parent):
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,191 @@
+"""Step 6 as a pure procedure: which probe comes next, what it may cost, and what its result proves."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hpsearch.recipe.case import Case, Probe, Result
+from hpsearch.recipe.examination import examine
+from hpsearch.records import Outcome, Verdict
+from hpsearch.vocabulary import VerdictCode, hyperparameters
+from tests.recipe.world import check_outcome, curves
+
+EPOCHS = 20.0
+Law = Callable[[Probe], Outcome]
+
+
+def run(train: list[float], val: list[float], **features: float) -> Outcome:
+    """A run by its accuracies; losses fall with them."""
+    losses = [2.3 * (1 - share) for share in train]
+    measured: dict[str, Any] = {
+        **curves(train_loss=losses, val_loss=[2.3 * (1 - s) for s in val], train=train, val=val),
+        "evaluations": float(len(val)), "val_size": 500.0, "objective_se": 0.001, "val_loss_rise": 1.0,
+        "loss_spike": 1.0, "noise": 0.1, "update_ratio_median": 1e-3, "train_trend_p": 0.5, "best_position": 0.5,
+    }  # fmt: skip
+    return Outcome(state="completed", measurements={**measured, **features})
+
+
+def steady(level: float, count: int = 20) -> list[float]:
+    """Rises fast and stays."""
+    return [level * min(1.0, (i + 2) / 5) for i in range(count)]
+
+
+DIVERGED = Outcome(state="diverged", measurements={"diverged_at": 5.0})
+
+
+def examined(
+    outcome: Outcome, law: Law, *, check: Outcome | None = None, **values: Any
+) -> tuple[Verdict, list[Probe]]:
+    """Ask until there is a verdict; every probe is answered by the law."""
+    results: dict[tuple[object, ...], Result] = {}
+    asked: list[Probe] = []
+    while True:
+        case = Case(
+            values=hyperparameters({}, {"learning_rate": 0.1, **values}),
+            epochs=EPOCHS,
+            metric="accuracy",
+            accuracy=True,
+            check=check or check_outcome(),
+            run=Result(outcome.state, outcome),
+            sizing={"extra_capacity": 4},
+            results=results,
+            allowance=EPOCHS,
+        )
+        answer = examine(case)
+        if isinstance(answer, Verdict):
+            return answer, asked
+        assert answer, "neither a probe nor a verdict"
+        for probe in answer:
+            assert probe.key not in results, "the same probe twice"
+            found = law(probe)
+            results[probe.key] = Result(found.state, found, case.cost(probe))
+            asked.append(probe)
+
+
+def nothing_helps(probe: Probe) -> Outcome:
+    return run(steady(0.7, round(probe.epochs)), steady(0.69, round(probe.epochs)))
+
+
+def only(knob: str, value: Any = None) -> Law:
+    """A world in which one knob is what is wrong."""
+
+    def law(probe: Probe) -> Outcome:
+        helps = knob in probe.changes and value in (None, probe.changes[knob])
+        level = 0.99 if helps else 0.7
+        return run(steady(level, round(probe.epochs)), steady(level - 0.01, round(probe.epochs)))
+
+    return law
+
+
+def test_a_fitted_run_with_a_small_gap_is_ok_without_a_probe() -> None:
+    verdict, asked = examined(run(steady(1.0), steady(0.97)), nothing_helps)
+    assert verdict.code is VerdictCode.OK
+    assert asked == []
+
+
+def test_a_bug_of_step_1_needs_no_probe() -> None:
+    verdict, asked = examined(
+        run(steady(0.7), steady(0.7)), nothing_helps, check=check_outcome(duplicate_ratio=2.0)
+    )
+    assert verdict.code is VerdictCode.LOSS_BUG
+    assert asked == []
+
+
+def test_an_unfitted_run_that_nothing_helps_is_at_its_floor() -> None:
+    verdict, asked = examined(run(steady(0.7), steady(0.69)), nothing_helps)
+    assert verdict.code is VerdictCode.OK
+    assert "floor" in verdict.text
+    assert len(asked) >= 3
+
+
+@pytest.mark.parametrize(
+    ("law", "code"),
+    [
+        (only("extra_capacity"), VerdictCode.UNDERFIT),
+        (only("learning_rate"), VerdictCode.LR_TOO_HIGH),
+        (only("schedule"), VerdictCode.PLATEAU_DECAY),
+    ],
+)
+def test_the_verdict_is_the_change_that_helps(law: Law, code: VerdictCode) -> None:
+    verdict, _ = examined(run(steady(0.7), steady(0.69)), law)
+    assert verdict.code is code
+    assert verdict.probe is not None
+    assert verdict.remedy is not None
+
+
+@pytest.mark.parametrize("outcome", [run(steady(0.7), steady(0.69)), run(steady(0.1), steady(0.1)), DIVERGED])
+@pytest.mark.parametrize("law", [nothing_helps, only("learning_rate"), only("extra_capacity")])
+def test_probes_cost_at_most_the_run(outcome: Outcome, law: Law) -> None:
+    _, asked = examined(outcome, law)
+    assert sum(p.epochs - (EPOCHS if p.continues else 0) for p in asked) <= EPOCHS
+
+
+def test_a_diverged_run_tries_lower_rates_and_the_best_ones_neighbours() -> None:
+    verdict, asked = examined(DIVERGED, only("learning_rate", 0.01))
+    assert verdict.code is VerdictCode.LR_TOO_HIGH
+    rates = [float(p.changes["learning_rate"]) for p in asked if "learning_rate" in p.changes]
+    assert rates[:2] == pytest.approx([0.01, 0.001])
+    assert all(rate < 0.1 for rate in rates)
+
+
+def test_a_run_at_chance_is_never_ok() -> None:
+    verdict, _ = examined(run(steady(0.0), steady(0.1)), lambda probe: run(steady(0.0, 5), steady(0.1, 5)))
+    assert verdict.code is not VerdictCode.OK
+    assert verdict.confidence <= 0.5
+
+
+def test_more_capacity_beside_faded_gradients_does_not_hide_them() -> None:
+    faded = check_outcome(gradient_ratio=1e-6)
+    verdict, _ = examined(run(steady(0.1), steady(0.1)), only("extra_capacity"), check=faded)
+    assert verdict.code is VerdictCode.VANISHING
+
+
+def test_a_wide_gap_is_overfitting_and_a_regularizer_that_helps_is_the_remedy() -> None:
+    verdict, asked = examined(run(steady(1.0), steady(0.7), val_loss_rise=1.4), only("weight_decay"))
+    assert verdict.code is VerdictCode.OVERFIT
+    assert verdict.remedy is not None
+    assert set(verdict.remedy.changes) == {"weight_decay"}
+    assert all("learning_rate" not in probe.changes for probe in asked)
+
+
+def test_validation_at_chance_beside_learned_training_speaks_for_the_labels() -> None:
+    verdict, _ = examined(run(steady(1.0), steady(0.11), val_loss_rise=2.0), nothing_helps)
+    assert verdict.code is VerdictCode.LABELS
+    assert VerdictCode.OVERFIT in verdict.alternatives
+
+
+@pytest.mark.parametrize(("halved", "code"), [(0.8, VerdictCode.OVERFIT), (0.915, VerdictCode.OK)])
+def test_a_small_gap_is_overfitting_where_half_the_data_cost_much(halved: float, code: VerdictCode) -> None:
+    verdict, asked = examined(run(steady(1.0), steady(0.92)), lambda probe: run(steady(1.0), steady(halved)))
+    assert [dict(probe.changes) for probe in asked] == [{"train_fraction": 0.5}]
+    assert verdict.code is code
+
+
+def test_a_run_that_lost_what_it_had_learned_had_too_large_steps() -> None:
+    collapsed = [*steady(0.9, 10), *[0.1] * 10]
+    verdict, _ = examined(run(collapsed, collapsed), only("learning_rate"))
+    assert verdict.code is VerdictCode.LR_TOO_HIGH
+
+
+def test_heavy_dropout_is_blamed_only_where_the_run_does_better_without() -> None:
+    unfitted = run(steady(0.7), steady(0.69))
+    verdict, _ = examined(unfitted, only("dropout"), dropout=0.9)
+    assert verdict.code is VerdictCode.OVER_REGULARIZED
+    verdict, _ = examined(unfitted, nothing_helps, dropout=0.9)
+    assert verdict.code is VerdictCode.OK
+
+
+def test_a_schedule_that_cut_early_is_blamed_where_a_constant_rate_does_better() -> None:
+    cut = {"schedule": "step", "step_epochs": 1.0, "step_factor": 0.01}
+    verdict, asked = examined(run(steady(0.7), steady(0.69)), only("schedule", "constant"), **cut)
+    assert verdict.code is VerdictCode.DECAY_TOO_EARLY
+    assert all(probe.changes.get("schedule_epochs") == EPOCHS for probe in asked), (
+        "the cut stays where it was"
+    )
+
+
+def test_a_failed_probe_proves_nothing() -> None:
+    failed = Outcome(state="failed", reason="oom")  # type: ignore[arg-type]
+    verdict, _ = examined(run(steady(0.7), steady(0.69)), lambda probe: failed)
+    assert verdict.code is VerdictCode.OK
