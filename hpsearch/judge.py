@@ -21,13 +21,14 @@ from hpsearch.training.checkpoint import LAST_FILE
 from hpsearch.training.metrics import own_metric
 from hpsearch.training.program import Place, run_task
 from hpsearch.training.seeds import reproducible
+from hpsearch.training.sizing import larger
 from hpsearch.training.task import Task
 from hpsearch.vocabulary import Knob, check_value, hyperparameters, knobs_of
 from hpsearch.wire import Assignment
 
 logger = logging.getLogger(__name__)
 LOSSES = ("mse", "mae")
-CAPACITY: Params = {"extra_capacity": 4}
+SIZES = ("hidden_units", "channels", "hidden_layers")  # of the vocabulary, beside a task's own knobs
 
 
 def diagnose(
@@ -84,6 +85,7 @@ class _Bench:
     task: Task
     params: Params
     values: Params
+    sizes: Mapping[str, Knob]
     seed: int
     device: str
     threads: int
@@ -99,7 +101,8 @@ class _Bench:
         known = knobs_of(own)
         params = {name: check_value(name, value, known) for name, value in params.items()}
         values = hyperparameters(own, task.defaults, params)
-        return cls(task, params, values, seed, device, threads, own_metric(task).name)
+        sizes = {**own, **{name: known[name] for name in SIZES}}
+        return cls(task, params, values, sizes, seed, device, threads, own_metric(task).name)
 
     @property
     def epochs(self) -> float:
@@ -114,6 +117,7 @@ class _Bench:
         self.steps_per_epoch = checked.measurement("steps_per_epoch", 1.0)
         run = self._train(Program(kind="train"), Budget(epochs=self.epochs), keep=True)
         self.run_steps = max(1, round(self.epochs * self.steps_per_epoch))
+        sizing = larger(self.task, self.values, self.sizes) if probes else {}
         results: dict[tuple[object, ...], Result] = {}
         while True:
             case = Case(
@@ -123,7 +127,7 @@ class _Bench:
                 accuracy=self.accuracy,
                 check=checked,
                 run=Result(run.state, run),
-                sizing=CAPACITY,
+                sizing=sizing,
                 results=results,
                 allowance=self.epochs if probes else 0.0,
             )

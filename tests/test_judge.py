@@ -149,6 +149,23 @@ def test_the_remedy_that_a_probe_proved_mends_the_run() -> None:
     assert judged(Digits(), **changes)["verdict"] == "ok"
 
 
+class Sized(Digits):
+    knobs = {
+        "depth_of_thought": {"type": "int", "low": 1, "high": 9, "default": 1},
+        "neurons": {"type": "int", "low": 1, "high": 12, "default": 12},
+    }
+
+    def model(self, params: Params) -> nn.Module:
+        units = int(params["neurons"])
+        return nn.Sequential(nn.Linear(64, units), nn.ReLU(), nn.Linear(units, 10))
+
+
+def test_the_knob_that_makes_a_model_larger_is_found_by_what_it_does() -> None:
+    found = judged(Sized(), neurons=2)
+    assert found["verdict"] == "underfit"
+    assert found["remedy"]["changes"] == {"neurons": 12}, "eight times as large, within its range"
+
+
 def test_the_same_question_gets_the_same_answer() -> None:
     first, second = judged(Narrow()), judged(Narrow())
     for found in (first, second):
