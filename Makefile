@@ -43,7 +43,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/planning.py
 	$(BIN)/python benchmarks/regularizers.py
 	$(BIN)/python benchmarks/recipe_against_search.py
-	$(BIN)/python benchmarks/load.py
+	PYTHONPATH=. $(BIN)/python benchmarks/load.py
 
 # The fault tests at their release sizes (half an hour), every guard removed in turn, and the peer under the same kills.
 faults: .venv/installed
@@ -52,7 +52,8 @@ faults: .venv/installed
 	PYTHONPATH=. $(BIN)/python benchmarks/duel.py
 	PYTHONPATH=. $(BIN)/python benchmarks/duel.py --database postgres
 
-# Is the judgement of a run right? Planted faults of the scoring suite, beside four systems' default rules.
+# Is the judgement of a run right? Planted faults of the scoring suite, beside four systems' default rules;
+# about 15 minutes on two idle cores (`python -m benchmarks.judge --seeds score --quick`: three seeds, 5 minutes).
 judge: .venv/installed
 	$(BIN)/python -m benchmarks.judge --seeds score --jobs 2
 

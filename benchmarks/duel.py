@@ -28,6 +28,7 @@ POINTS = 20
 SECONDS = 0.01
 HEARTBEAT = 1
 GRACE = 2  # as our lease
+PATIENCE_SECONDS = 90.0  # without a completed trial, after which the rest counts as lost or stuck
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ def optuna_row(url: str, points: int, kills: int, seed: int) -> Row:
     rng = random.Random(seed)
     processes = [start() for _ in range(WORKERS)]
     began, killed, quiet_since, done = time.monotonic(), 0, time.monotonic(), 0
-    while any(process.is_alive() for process in processes) and time.monotonic() - quiet_since < 30:
+    while (
+        any(process.is_alive() for process in processes) and time.monotonic() - quiet_since < PATIENCE_SECONDS
+    ):
         time.sleep(0.2)
         states = Counter(
             trial.state

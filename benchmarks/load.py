@@ -8,86 +8,22 @@ summary of that study; curves of 1,000 trials; 200 workers' heartbeats. Clients 
 
 import argparse
 import itertools
-import json
 import os
 import platform
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from hpsearch.home import Home
+from benchmarks.load_server import Caller, Server
+from benchmarks.optuna_peer import optuna_cycles
 
 POINTS = 20
 THREADS = 8
-API = "/api/v1"
-
-
-class Caller:
-    """One kept-alive connection that sends JSON: as little client as can be, it shares the server's cores."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self._http = HTTPConnection(urlsplit(url).netloc, timeout=60)
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-
-    def __call__(self, method: str, path: str, body: Any = None) -> Any:
-        content = None if body is None else json.dumps(body)
-        self._http.request(method, API + path, content, self._headers)
-        answer = self._http.getresponse()
-        raw = answer.read()
-        if answer.status >= 300:
-            raise RuntimeError(f"{method} {path}: {answer.status} {raw[:300]!r}")
-        return json.loads(raw)
-
-
-class Server:
-    """`hpsearch serve` in a process of its own."""
-
-    def __init__(self, folder: Path, database_url: str | None) -> None:
-        self._home = Home(folder / "home")
-        self._url = database_url
-        self.start()
-
-    def start(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = getattr(self, "_port", free.getsockname()[1])
-        self._port = port
-        command = [sys.executable, "-m", "hpsearch.cli.main", "serve", "--home", str(self._home.path)]
-        extra = [] if self._url is None else ["--database-url", self._url]
-        self._process = subprocess.Popen(
-            [*command, "--port", str(port), *extra],
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "NO_COLOR": "1"},
-        )
-        self.address = f"http://127.0.0.1:{port}"
-        while not self._ready():
-            time.sleep(0.02)
-
-    def _ready(self) -> bool:
-        try:
-            connection = HTTPConnection(urlsplit(self.address).netloc, timeout=5)
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-
-    def caller(self) -> Caller:
-        token = self._home.read_token()
-        assert token is not None
-        return Caller(self.address, token)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
 
 
 def grid(name: str, points: int) -> dict[str, Any]:
@@ -166,6 +102,14 @@ def cycles(server: Server, most: int, seconds: float, round_: str) -> float:
         return lambda: cycle(call, worker, most)
 
     return rate(server, seconds, step)
+
+
+def costed(server: Server, most: int, seconds: float, round_: str) -> tuple[float, float]:
+    """(life cycles a second, milliseconds of the server's processor time for each)."""
+    before, began = server.cpu_seconds(), time.perf_counter()
+    per_second = cycles(server, most, seconds, round_)
+    spent = server.cpu_seconds() - before
+    return per_second, 1_000 * spent / max(1.0, per_second * (time.perf_counter() - began))
 
 
 def ingestion(server: Server, seconds: float) -> float:
@@ -252,30 +196,6 @@ def heartbeats(server: Server, workers: int, seconds: float, *, restart: bool) -
     return 1_000 * statistics.quantiles(took, n=100)[98], len(lost)
 
 
-# --- peers ---------------------------------------------------------------------------------------
-
-
-def optuna_cycles(url: str, seconds: float, points: int | None) -> float:
-    """Life cycles a second of Optuna's RDB storage, in process: ask, 20 intermediate values, tell."""
-    import optuna  # noqa: PLC0415 - a peer
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = optuna.storages.RDBStorage(url)
-    sampler: Any = optuna.samplers.RandomSampler(seed=0)
-    if points is not None:
-        sampler = optuna.samplers.GridSampler({"x": list(range(points))})
-    study = optuna.create_study(storage=storage, sampler=sampler)
-    done, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds and (points is None or done < points):
-        trial = study.ask()
-        value = float(trial.suggest_int("x", 0, (points or 1_000_000) - 1))
-        for step in range(POINTS):
-            trial.report(value + step, step)
-        study.tell(trial, value)
-        done += 1
-    return done / (time.perf_counter() - began)
-
-
 # --- the whole -------------------------------------------------------------------------------------
 
 
@@ -311,10 +231,10 @@ def measure(name: str, url: str | None, peer: str, seconds: float) -> None:
             cycles(server, 1, 1.0, "warm-up")
             call("POST", "/studies/warm-up/cancel")
             call("POST", "/studies", grid("some", 20_000))
-            few = cycles(server, 1, seconds, "some")
-            say("life cycles a second, single leases", f"{few:7.0f}")
-            packs = cycles(server, 16, seconds, "packs")
-            say("life cycles a second, packs of 16", f"{packs:7.0f}")
+            few, cost = costed(server, 1, seconds, "some")
+            say("life cycles a second, single leases", f"{few:7.0f}   {cost:.2f} ms of server CPU each")
+            packs, cost = costed(server, 16, seconds, "packs")
+            say("life cycles a second, packs of 16", f"{packs:7.0f}   {cost:.2f} ms of server CPU each")
             call("POST", "/studies/some/cancel")
             call("POST", "/studies", grid("many", 100_000))
             many = cycles(server, 1, seconds, "many")

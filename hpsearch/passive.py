@@ -16,6 +16,7 @@ from hpsearch.curves import Curve
 from hpsearch.recipe.diagnosis import MIN_EVALUATIONS, Symptoms, passive
 from hpsearch.recipe.history import Facts
 from hpsearch.recipe.remedies import TEXTS
+from hpsearch.recipe.segments import segment_of
 from hpsearch.records import Evidence, Remedy, Verdict
 from hpsearch.space import Params
 from hpsearch.vocabulary import VerdictCode
@@ -24,7 +25,6 @@ EXPLODED = 4.0  # times its best that a loss which also exceeds its start has ex
 OFTEN = 2  # measured so many times as often as the evaluations, a training metric is one of minibatches
 MANY = 500  # evaluations that are looked at: slopes compare each with each
 LEARNED = 0.9  # training accuracy from which a loss that does not fall has fallen before
-LATE = 1 - curves.LATE_SHARE
 LOSSES = ("loss", "train_loss", "val_loss")
 
 # The experiment that would confirm each verdict (recipe.md, step 6): the same run with one knob changed.
@@ -69,7 +69,7 @@ def judged(run: Observed) -> Verdict:
     blown_up = _blown_up(run)
     verdict = blown_up if blown_up is not None else _by_rules(run)
     remedy = Remedy(text=TEXTS[verdict.code]) if verdict.code in TEXTS else None
-    segment = verdict.segment or _segment(verdict.code, run.curve)
+    segment = verdict.segment or segment_of(verdict.code, run.curve)
     return verdict.model_copy(update={"remedy": verdict.remedy or remedy, "segment": segment})
 
 
@@ -265,26 +265,3 @@ def between(at: Sequence[int], steps: list[int], values: list[float]) -> tuple[l
 
 
 # --- where to look -------------------------------------------------------------------------------
-
-
-def _segment(code: VerdictCode, curve: Curve) -> tuple[int, int] | None:
-    """First and last step of the stretch that the verdict speaks of; None where it is the whole run."""
-    steps = next((curve[n][0] for n in ("val_loss", "train_loss", "loss") if len(points(curve, n)[0])), ())
-    if not len(steps):
-        return None
-    last = int(steps[-1])
-    match code:
-        case VerdictCode.OVERFIT if len(points(curve, "val_loss")[0]):
-            at, values = curve["val_loss"]
-            return int(at[int(np.nanargmin(values))]), last
-        case VerdictCode.TRAIN_LONGER | VerdictCode.PLATEAU_DECAY | VerdictCode.NOISY_EVAL:
-            return int(steps[min(int(LATE * len(steps)), len(steps) - 1)]), last
-        case VerdictCode.DECAY_TOO_EARLY if len(points(curve, "learning_rate")[0]) > 1:
-            at, rates = curve["learning_rate"]
-            cut = np.flatnonzero(np.asarray(rates[1:]) < np.asarray(rates[:-1]))
-            return (int(at[int(cut[0]) + 1]), last) if len(cut) else None
-        case VerdictCode.LR_TOO_HIGH if len(points(curve, "loss")[0]):
-            at, values = curve["loss"]
-            return int(at[int(np.nanargmin(values))]), int(at[-1])
-        case _:
-            return None

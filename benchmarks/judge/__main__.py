@@ -125,7 +125,7 @@ def _write(path: Path, found: Sequence[Scored]) -> None:
             "accept": sorted(one.case.accept),
             "counts": one.counts,
             "right": one.right,
-            "is_repaired": one.repaired,
+            "shortfall": one.shortfall,
             **dataclasses.asdict(one.result),
         }
         for one in found

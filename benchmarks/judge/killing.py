@@ -63,14 +63,17 @@ class Yardstick:
         gaps = [end.loss - self.endings[seed].loss for seed, end in faulty.items() if not end.diverged]
         return bool(gaps) and statistics.fmean(gaps) > self._loss_limit(SPREADS)
 
-    def as_good(self, seed: int, ending: Ending, *, by_score: bool, by_loss: bool) -> bool:
-        """Whether this seed's run is within one seed-SD of its healthy twin, in what is asked for."""
+    def shortfall(self, seed: int, ending: Ending, *, by_score: bool) -> float:
+        """How many seed-SDs this seed's run is worse than its healthy twin, in its score or else in its loss.
+
+        An SD counts as half a point at least, or 1 % of the first loss; a diverged run falls infinitely short.
+        """
         twin = self.endings[seed]
         if ending.diverged:
-            return False
-        score = ending.score >= twin.score - max(self.score_sd, POINT / 2)
-        loss = ending.loss <= twin.loss + max(self.loss_sd, LOSS_SHARE / 2 * twin.first_loss)
-        return (score or not by_score) and (loss or not by_loss)
+            return math.inf
+        if by_score:
+            return (twin.score - ending.score) / max(self.score_sd, POINT / 2)
+        return (ending.loss - twin.loss) / max(self.loss_sd, LOSS_SHARE / 2 * twin.first_loss)
 
 
 def _diverged_share(endings: Sequence[Ending]) -> float:
@@ -85,9 +88,4 @@ def counted_seeds(twin: Yardstick, faulty: Mapping[int, Ending], *, same_loss: b
     by_loss = same_loss and twin.loss_hurt(faulty)
     if not (by_score or by_loss):
         return frozenset()
-    unharmed = {
-        seed
-        for seed, end in faulty.items()
-        if twin.as_good(seed, end, by_score=by_score, by_loss=by_loss and not by_score)
-    }
-    return frozenset(faulty) - unharmed
+    return frozenset(seed for seed, end in faulty.items() if twin.shortfall(seed, end, by_score=by_score) > 1)

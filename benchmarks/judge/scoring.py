@@ -17,18 +17,23 @@ NO_ALARM = frozenset({VerdictCode.OK, VerdictCode.NOT_ENOUGH_EVIDENCE})
 @dataclass(frozen=True)
 class Scored:
     """A result beside its case. `counts`: the fault hurts under this seed, or the case is a healthy one.
-    `repaired`: whether the remedy brought the healthy twin's level back; None where nothing was to repair.
+    `shortfall`: how many seed-SDs the run with the remedy is worse than its healthy twin; None where nothing
+    was to repair.
     """
 
     case: Case
     result: Result
     counts: bool
-    repaired: bool | None = None
+    shortfall: float | None = None
 
     @property
     def verdict(self) -> str:
         assert self.result.judgement is not None
         return self.result.judgement.verdict
+
+    @property
+    def repaired(self) -> bool | None:
+        return None if self.shortfall is None else self.shortfall <= 1
 
     @property
     def right(self) -> bool:
@@ -54,23 +59,20 @@ def scored(case: Case, results: Sequence[Result], twin: Yardstick | None) -> lis
     same_loss = not case.fault.changes_loss
     counted = counted_seeds(twin, endings, same_loss=same_loss)
     return [
-        Scored(case, result, result.seed in counted, _repaired(case, result, endings, twin))
+        Scored(case, result, result.seed in counted, _shortfall(case, result, endings, twin))
         for result in results
         if result.judgement is not None
     ]
 
 
-def _repaired(case: Case, result: Result, endings: Mapping[int, Ending], twin: Yardstick) -> bool | None:
-    """What hurt must be healed: the score, else the loss."""
+def _shortfall(case: Case, result: Result, endings: Mapping[int, Ending], twin: Yardstick) -> float | None:
+    """What hurt must be healed: the score, else the loss. Without a remedy the run stays as it is."""
     assert case.fault is not None
     assert result.judgement is not None
     if not case.fault.repairable:
         return None
-    by_score = twin.score_hurt(endings)
-    ending = result.judgement.repaired
-    if ending is None:
-        return False
-    return twin.as_good(result.seed, ending, by_score=by_score, by_loss=not by_score)
+    after = result.judgement.repaired or result.ending
+    return twin.shortfall(result.seed, after, by_score=twin.score_hurt(endings))
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,18 @@ class Tally:
             easy_alarms=Share.of(self.alarms["easy"]),
             irreducible_alarms=Share.of(self.alarms["irreducible"]),
         )
+
+
+def repaired_cases(all_scored: Iterable[Scored]) -> Share:
+    """Repairable cases whose mean shortfall over their counted seeds is at most one seed-SD.
+
+    Of two equally good runs under one seed the one falls more than an SD short of the other in one of four.
+    """
+    by_case: dict[str, list[float]] = {}
+    for one in all_scored:
+        if one.counts and one.shortfall is not None:
+            by_case.setdefault(one.case.name, []).append(one.shortfall)
+    return Share.of(statistics.fmean(shortfalls) <= 1 for shortfalls in by_case.values())
 
 
 def of_probes(all_scored: Iterable[Scored]) -> Accuracy:

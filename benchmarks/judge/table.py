@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from benchmarks.judge.examine import ANCHORS
-from benchmarks.judge.scoring import Accuracy, Scored, Share, of_anchor, of_passive, of_probes
+from benchmarks.judge.scoring import Accuracy, Scored, Share, of_anchor, of_passive, of_probes, repaired_cases
 
 
 def table(all_scored: Sequence[Scored]) -> Iterable[str]:
@@ -58,13 +58,11 @@ def _families(found: Accuracy) -> Iterable[str]:
 
 
 def _repairs(all_scored: Sequence[Scored]) -> str:
-    repairs = Share.of(one.repaired for one in all_scored if one.counts and one.repaired is not None)
-    of_right = Share.of(
-        one.repaired for one in all_scored if one.counts and one.repaired is not None and one.right
-    )
+    cases = repaired_cases(all_scored)
+    runs = Share.of(one.repaired for one in all_scored if one.counts and one.repaired is not None)
     return (
-        f"one remedy brings {repairs.hits}/{repairs.total} = {repairs.value:.3f} of repairable runs to within one "
-        f"seed-SD of their healthy twin ({of_right.value:.3f} where the verdict is right)"
+        f"one remedy brings {cases.hits}/{cases.total} = {cases.value:.3f} of repairable cases to within one seed-SD "
+        f"of their healthy twin on average ({runs.hits}/{runs.total} = {runs.value:.3f} of single runs)"
     )
 
 
@@ -90,7 +88,7 @@ def line(one: Scored) -> str:
     if not one.counts:
         mark = "harmless"
     repaired = {None: "", True: " repaired", False: " not repaired"}[one.repaired]
-    probe = f" {judgement.probe_steps}/{judgement.run_steps} steps" if judgement.run_steps else ""
+    probe = f" {judgement.probe_steps:.0f}/{judgement.run_steps:.0f} steps" if judgement.run_steps else ""
     accept = "|".join(sorted(one.case.accept))
     return (
         f"{mark:8} {one.case.family:22} {one.case.name:52} seed {one.result.seed:3} {judgement.verdict:20} "

@@ -19,6 +19,7 @@ from hpsearch.recipe.findings import (
     unproven,
     without_proof,
 )
+from hpsearch.recipe.segments import evaluated_curve, segment_of
 from hpsearch.recipe.suspicions import Suspicion, regularizers, still_falling, suspicions
 from hpsearch.records import Verdict
 from hpsearch.vocabulary import VerdictCode
@@ -26,7 +27,7 @@ from hpsearch.vocabulary import VerdictCode
 LEAST_EVALUATIONS = 3
 WHOLE_EPOCHS = 8  # a run so long is held against its probes at whole epochs
 SMALL_GAP, GAP, WIDE_GAP, VAL_RISE = 0.04, 0.10, 0.20, 1.10
-LENGTH_SLOPE = 0.03  # of the validation figure that half of the run's length costs
+LENGTH_SLOPE = 0.06  # of the validation figure that half of the run's length costs
 DATA_SLOPE = 0.03  # of the validation figure that half of the training data cost
 NEARLY = 0.6  # of the best gain: a more specific cause that gets so far is the cause
 BLOCKING = (VerdictCode.VANISHING, VerdictCode.DEAD)  # no size helps behind them, only a way around
@@ -35,7 +36,14 @@ FASTER = 10**0.5  # neighbours of a proven learning rate
 
 
 def examine(case: Case) -> tuple[Probe, ...] | Verdict:
-    """The probes to run next, or the verdict."""
+    """The probes to run next, or the verdict with the stretch of the curve that it speaks of."""
+    answer = _examine(case)
+    if not isinstance(answer, Verdict) or answer.segment is not None:
+        return answer
+    return answer.model_copy(update={"segment": segment_of(answer.code, evaluated_curve(case.run.seen))})
+
+
+def _examine(case: Case) -> tuple[Probe, ...] | Verdict:
     found = (
         bug(case)
         or evaluates_otherwise(case)

@@ -20,7 +20,7 @@ from hpsearch.records import (
     WorkerId,
 )
 from hpsearch.service import moves
-from hpsearch.store import events, runs, studies, trials, workers
+from hpsearch.store import events, past_runs, studies, trials, workers
 from hpsearch.store.engine import Transaction
 from hpsearch.store.runs import RunRow
 from hpsearch.store.studies import StudyRow
@@ -57,10 +57,10 @@ class Suspension:
 
 def suspension(tx: Transaction, worker_id: WorkerId) -> Suspension | None:
     """Whether the worker's own failures suspend it, or did and it is on trial since."""
-    last = runs.last_ended(tx, worker_id, 1)  # one look is enough for a worker that does well
+    last = past_runs.last_ended(tx, worker_id, 1)  # one look is enough for a worker that does well
     if not last or last[0].run.state in RESULTS:
         return None
-    streak = _streak(runs.last_ended(tx, worker_id, LOOK_BACK))
+    streak = _streak(past_runs.last_ended(tx, worker_id, LOOK_BACK))
     if len({row.run.trial_id for row in streak}) < STREAK:
         return None
     if not _others_do_well(tx, streak[0].study_id, worker_id):
@@ -98,10 +98,10 @@ def _failed_last_in(tx: Transaction, study: StudyRow, row: RunRow) -> Trial | No
 def _others_do_well(tx: Transaction, study_id: StudyId, worker_id: WorkerId) -> bool:
     """Their last runs all brought results; or too few have ended, and others are still at it: a machine that
     fails at once must not eat a study whose trials take hours."""
-    others = runs.last_ended_by_others(tx, study_id, worker_id, OTHERS)
+    others = past_runs.last_ended_by_others(tx, study_id, worker_id, OTHERS)
     if any(row.run.state not in RESULTS for row in others):
         return False
-    return len(others) >= FEWEST_OTHERS or runs.others_are_active(tx, study_id, worker_id)
+    return len(others) >= FEWEST_OTHERS or past_runs.others_are_active(tx, study_id, worker_id)
 
 
 def _streak(ended: Sequence[RunRow]) -> list[RunRow]:

@@ -7,7 +7,7 @@ one after another, from the end of the one before.
 from datetime import datetime, timedelta
 
 from hpsearch.spec import StudySpec
-from hpsearch.store import runs, studies
+from hpsearch.store import past_runs, studies
 from hpsearch.store.engine import Transaction
 from hpsearch.store.runs import RunRow
 from hpsearch.store.studies import StudyRow
@@ -37,7 +37,7 @@ def device_time_spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now:
         return False
     used = study.device_seconds
     if used < limit * HOUR:
-        used += runs.busy_seconds(tx, study.id, now=now)
+        used += past_runs.busy_seconds(tx, study.id, now=now)
     return used >= limit * HOUR
 
 
@@ -66,5 +66,5 @@ def book(tx: Transaction, study: StudyRow, ended: RunRow, *, now: datetime) -> N
     """Add the device time of a run that has just ended. The caller holds the study's lock."""
     if not books(study):
         return
-    began = runs.last_end_in_pack(tx, ended) or ended.run.started_at
+    began = past_runs.last_end_in_pack(tx, ended) or ended.run.started_at
     studies.add_device_seconds(tx, study.id, max(0.0, (now - began).total_seconds()))

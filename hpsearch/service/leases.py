@@ -19,7 +19,7 @@ from hpsearch.service import breaker, budgets
 from hpsearch.service.packs import fair_share, kind_of_work, most_by_time
 from hpsearch.service.reports import report
 from hpsearch.spec import StudySpec
-from hpsearch.store import checkpoints, runs, studies, trials, workers
+from hpsearch.store import checkpoints, past_runs, runs, studies, trials, workers
 from hpsearch.store.engine import Database, Transaction, retried
 from hpsearch.store.runs import NewRun, RunRow
 from hpsearch.store.studies import StudyRow
@@ -74,7 +74,7 @@ def lease(
             return LeaseResponse(leases=(), detail=paused)
         suspended = breaker.suspension(tx, worker.id)
         if suspended is not None:
-            if now < suspended.until or runs.has_active(tx, worker.id):
+            if now < suspended.until or past_runs.has_active(tx, worker.id):
                 return LeaseResponse(leases=(), detail=suspended.told(worker.worker.name))
             request = request.model_copy(update={"max_trials": 1})
         return LeaseResponse(leases=_claim(tx, worker, request, now=now, lease_seconds=lease_seconds))

@@ -18,7 +18,7 @@ from hpsearch.records import (
     WorkerId,
 )
 from hpsearch.store.engine import Transaction
-from hpsearch.store.tables import runs, studies, workers
+from hpsearch.store.tables import runs, studies
 
 # What every lease and report runs is built once: building a statement takes as long as running it.
 _INSERT = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
@@ -33,12 +33,6 @@ _OF_REQUEST = (
         runs.c.request_id == bindparam("request"),
     )
     .order_by(runs.c.id)
-)
-_LAST_ENDED = (
-    select(runs)
-    .where(runs.c.worker_id == bindparam("worker"), runs.c.state != RunState.ACTIVE.value)
-    .order_by(runs.c.id.desc())
-    .limit(bindparam("most"))
 )
 
 
@@ -111,7 +105,7 @@ def studies_of(tx: Transaction, ids: Collection[RunId]) -> list[StudyId]:
 def lock(tx: Transaction, ids: Collection[RunId]) -> dict[RunId, RunRow]:
     """The runs, which nobody else changes until this transaction ends."""
     rows = tx.execute(_LOCK, {"ids": list(set(ids))})
-    return {row.id: _row(row) for row in rows}
+    return {row.id: row_of(row) for row in rows}
 
 
 def lock_active(
@@ -129,18 +123,18 @@ def lock_active(
         wanted = wanted.where(runs.c.worker_id == worker_id)
     if expired_at is not None:
         wanted = wanted.where(runs.c.lease_until < expired_at)
-    return [_row(row) for row in tx.execute(wanted.order_by(runs.c.id).with_for_update())]
+    return [row_of(row) for row in tx.execute(wanted.order_by(runs.c.id).with_for_update())]
 
 
 def of_request(tx: Transaction, worker_id: WorkerId, request_id: str) -> list[RunRow]:
     """The active runs that this request was given."""
     rows = tx.execute(_OF_REQUEST, {"worker": worker_id, "request": request_id})
-    return [_row(row) for row in rows]
+    return [row_of(row) for row in rows]
 
 
 def of_trial(tx: Transaction, trial_id: TrialId) -> list[Run]:
     rows = tx.execute(select(runs).where(runs.c.trial_id == trial_id).order_by(runs.c.epoch))
-    return [_row(row).run for row in rows]
+    return [row_of(row).run for row in rows]
 
 
 def ids_of_trials(tx: Transaction, trial_ids: Collection[TrialId]) -> dict[TrialId, list[RunId]]:
@@ -152,33 +146,6 @@ def ids_of_trials(tx: Transaction, trial_ids: Collection[TrialId]) -> dict[Trial
     for row in rows:
         found[row.trial_id].append(row.id)
     return found
-
-
-def last_ended(tx: Transaction, worker_id: WorkerId, limit: int) -> list[RunRow]:
-    """The worker's runs that have ended, newest first."""
-    return [_row(row) for row in tx.execute(_LAST_ENDED, {"worker": worker_id, "most": limit})]
-
-
-def last_ended_by_others(tx: Transaction, study_id: StudyId, worker_id: WorkerId, limit: int) -> list[RunRow]:
-    """The study's runs that other workers (by name) brought to an end of their own, newest first."""
-    same = select(workers.c.name).where(workers.c.id == worker_id).scalar_subquery()
-    own = select(workers.c.id).where(workers.c.name == same)
-    ends = (RunState.COMPLETED, RunState.DIVERGED, RunState.PRUNED, RunState.FAILED)
-    rows = tx.execute(
-        select(runs)
-        .where(runs.c.study_id == study_id, runs.c.state.in_(ends), runs.c.worker_id.not_in(own))
-        .order_by(runs.c.id.desc())
-        .limit(limit)
-    )
-    return [_row(row) for row in rows]
-
-
-def others_are_active(tx: Transaction, study_id: StudyId, worker_id: WorkerId) -> bool:
-    """Whether another worker has a lease of the study."""
-    wanted = select(runs.c.id).where(
-        runs.c.study_id == study_id, runs.c.state == RunState.ACTIVE, runs.c.worker_id != worker_id
-    )
-    return tx.execute(wanted.limit(1)).first() is not None
 
 
 def studies_with_expired(tx: Transaction, *, now: datetime) -> list[StudyId]:
@@ -209,26 +176,6 @@ def renew(tx: Transaction, ids: Collection[RunId], *, lease_until: datetime) -> 
 def renew_all(tx: Transaction, *, lease_until: datetime) -> None:
     """Every live lease, after an outage or a jump of the clock."""
     tx.execute(update(runs).where(runs.c.state == RunState.ACTIVE).values(lease_until=lease_until))
-
-
-def last_end_in_pack(tx: Transaction, row: RunRow) -> datetime | None:
-    """When another run of the same pack ended last."""
-    return tx.execute(
-        select(func.max(runs.c.finished_at, type_=runs.c.finished_at.type)).where(
-            runs.c.worker_id == row.run.worker_id,
-            runs.c.request_id == row.request_id,
-            runs.c.state != RunState.ACTIVE,
-            runs.c.id != row.id,
-        )
-    ).scalar()
-
-
-def busy_seconds(tx: Transaction, study_id: StudyId, *, now: datetime) -> float:
-    """How long slots have been busy with the study's active runs, which no ended run accounts for."""
-    rows = tx.execute(select(runs).where(runs.c.study_id == study_id, runs.c.state == RunState.ACTIVE))
-    packs = {(row.worker_id, row.request_id): _row(row) for row in rows}
-    began = (last_end_in_pack(tx, row) or row.run.started_at for row in packs.values())
-    return sum(max(0.0, (now - start).total_seconds()) for start in began)
 
 
 def ask_to_stop(tx: Transaction, trial_id: TrialId) -> None:
@@ -270,11 +217,6 @@ def end(
     return replace(row, run=ended, outcome_digest=outcome_digest)
 
 
-def has_active(tx: Transaction, worker_id: WorkerId) -> bool:
-    active = select(runs.c.id).where(runs.c.worker_id == worker_id, runs.c.state == RunState.ACTIVE)
-    return tx.execute(active.limit(1)).first() is not None
-
-
 def active_by_worker(tx: Transaction) -> dict[WorkerId, int]:
     rows = tx.execute(
         select(runs.c.worker_id, func.count().label("running"))
@@ -284,7 +226,7 @@ def active_by_worker(tx: Transaction) -> dict[WorkerId, int]:
     return {row.worker_id: row.running for row in rows}
 
 
-def _row(row: Row[Any]) -> RunRow:
+def row_of(row: Row[Any]) -> RunRow:
     run = Run(
         id=row.id,
         trial_id=row.trial_id,

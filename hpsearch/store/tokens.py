@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 
 from hpsearch.records import Token, TokenId
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import tokens
+
+# Every request asks: built once.
+_BY_PREFIX = select(tokens).where(tokens.c.prefix == bindparam("prefix"))
 
 
 def insert_token(
@@ -34,7 +37,7 @@ def insert_token(
 
 def by_prefix(tx: Transaction, prefix: str) -> Sequence[tuple[Token, str]]:
     """(token, its secret's SHA-256) of those that begin so."""
-    rows = tx.execute(select(tokens).where(tokens.c.prefix == prefix))
+    rows = tx.execute(_BY_PREFIX, {"prefix": prefix})
     return [(_record(row), row.sha256) for row in rows]
 
 

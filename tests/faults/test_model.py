@@ -301,7 +301,7 @@ class Calls(RuleBasedStateMachine):
 
 def test_any_order_of_calls_keeps_every_promise(db: Database) -> None:
     machine = type("OneDatabase", (Calls,), {"db": db})
-    examples = sized(200 if db.dialect == "sqlite" else 40, 10_000 if db.dialect == "sqlite" else 2_000)
+    examples = sized(200 if db.dialect == "sqlite" else 15, 10_000 if db.dialect == "sqlite" else 500)
     how = settings(
         max_examples=examples,
         stateful_step_count=50,

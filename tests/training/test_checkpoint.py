@@ -118,3 +118,26 @@ def test_a_schedule_over_the_whole_budget_is_not_continued_into_a_longer_one(ben
     bench.run(digits(epochs=2, schedule="cosine"), keep_last=True)
     outcome, _ = bench.run(digits(epochs=3, schedule="cosine"), start=bench.place.work_dir / LAST_FILE)
     assert outcome.steps == 51
+
+
+def test_a_run_goes_on_at_a_lower_rate_from_its_last_checkpoint(bench: Bench) -> None:
+    params = {"learning_rate": 0.1, "momentum": 0.9}
+    lowered = {**params, "schedule": "step", "step_epochs": 4.0, "step_factor": 0.1}
+    straight, whole = bench.run(digits(epochs=5, **lowered))
+    _, before = bench.run(digits(epochs=4, **params), keep_last=True)
+    on, after = bench.run(digits(epochs=5, **lowered), start=bench.place.work_dir / LAST_FILE)
+    assert put_together(before, after) == whole
+    assert on.value == straight.value
+    assert on.steps == straight.steps // 5
+
+
+def test_a_run_that_was_cut_earlier_is_not_gone_on_with(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    params = {"learning_rate": 0.1, "momentum": 0.9}
+    bench.run(digits(epochs=4, **params), keep_last=True)
+    cut = {**params, "schedule": "step", "step_epochs": 2.0}
+    with caplog.at_level(logging.WARNING):
+        again, _ = bench.run(digits(epochs=5, **cut), start=bench.place.work_dir / LAST_FILE)
+    assert "other learning rates" in caplog.text
+    assert again.steps == bench.run(digits(epochs=5, **cut))[0].steps

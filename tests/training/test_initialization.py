@@ -46,3 +46,17 @@ def test_framework_leaves_the_models_own_weights() -> None:
     torch.manual_seed(0)
     own = nn.Linear(1000, 800).weight
     assert torch.equal(wide(initialization="framework")[0], own)
+
+
+@pytest.mark.parametrize("cell", [nn.RNN, nn.GRU, nn.LSTM])
+def test_recurrent_weights_are_orthogonal_and_biases_zero(cell: type[nn.RNNBase]) -> None:
+    model = nn.ModuleList([cell(5, 8, num_layers=2), nn.Linear(8, 2)])
+    initialize(model, hyperparameters({}, {"initialization": "kaiming"}))
+    layer = model[0]
+    assert isinstance(layer, nn.RNNBase)
+    for gate in torch.split(layer.get_parameter("weight_hh_l1").detach(), 8):
+        assert torch.allclose(gate @ gate.T, torch.eye(8), atol=1e-5)
+    biases = layer.get_parameter("bias_ih_l0").detach()
+    forget = biases[8:16] if cell is nn.LSTM else biases[:0]
+    assert float(biases.sum()) == float(len(forget))
+    assert bool((forget == 1).all())

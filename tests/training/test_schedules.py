@@ -56,3 +56,29 @@ def test_only_a_plain_constant_is_constant() -> None:
 def test_unknown_schedule_names_the_nearest() -> None:
     with pytest.raises(TrialError, match="did you mean 'cosine'"):
         schedule(schedule="cosin")
+
+
+@pytest.mark.parametrize("step", [1, 30, 49, 50, 51, 80])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"schedule": "step"}),
+        ({"schedule": "step"}, {"schedule": "step", "step_factor": 0.5}),
+        ({"schedule": "cosine"}, {"schedule": "linear"}),
+        ({"schedule": "cosine", "warmup_epochs": 5.5}, {"schedule": "linear", "warmup_epochs": 5.5}),
+        ({"schedule": "cosine"}, {"schedule": "cosine", "schedule_epochs": 10.0}),
+        ({"warmup_epochs": 1.0}, {"warmup_epochs": 2.0}),
+    ],
+)
+def test_schedules_that_are_described_alike_have_the_same_factors(
+    one: dict[str, float | str], other: dict[str, float | str], step: int
+) -> None:
+    left, right = schedule(**one), schedule(**other)
+    if left.until(step) == right.until(step):
+        assert [left.factor(s) for s in range(step)] == [right.factor(s) for s in range(step)]
+
+
+def test_a_cut_is_no_part_of_the_past_before_it_is_made() -> None:
+    cut = schedule(schedule="step")
+    assert cut.until(50) == schedule().until(50) == "constant"
+    assert cut.until(51) != "constant"

@@ -47,8 +47,8 @@ def test_divergence_under_half_of_the_seeds_is_harm_enough(twin):
     assert counted_seeds(twin, faulty, same_loss=True) == {0, 1, 2}
 
 
-def test_a_loss_may_not_be_as_good_where_it_is_what_was_hurt(twin):
-    healed, risen = Ending(0.96, 0.1, 2.0), Ending(0.96, 0.5, 2.0)
-    assert twin.as_good(0, healed, by_score=False, by_loss=True)
-    assert not twin.as_good(0, risen, by_score=False, by_loss=True)
-    assert twin.as_good(0, risen, by_score=True, by_loss=False)
+def test_shortfall_is_in_seed_spreads_of_what_was_hurt(twin):
+    ending = Ending(0.96 - 2 * twin.score_sd, 0.09, 2.0)
+    assert twin.shortfall(0, ending, by_score=True) == pytest.approx(2)
+    assert twin.shortfall(0, ending, by_score=False) == 0
+    assert twin.shortfall(0, Ending(-math.inf, math.nan, math.nan), by_score=False) == math.inf

@@ -8,7 +8,7 @@ from benchmarks.judge.development import DIGITS, development
 from benchmarks.judge.holdout import holdout
 from benchmarks.judge.killing import Ending, Yardstick
 from benchmarks.judge.result import Judgement, Result
-from benchmarks.judge.scoring import Share, is_alarm, of_anchor, of_probes, scored
+from benchmarks.judge.scoring import Share, is_alarm, of_anchor, of_probes, repaired_cases, scored
 from hpsearch.vocabulary import VerdictCode as V
 
 GOOD, BAD = Ending(0.97, 0.1, 2.0), Ending(0.5, 1.0, 2.0)
@@ -56,7 +56,10 @@ def test_a_remedy_is_held_against_the_twin_of_its_own_seed():
         judged(LOW_RATE, "lr_too_low", 2, repaired=Ending(0.9, 0.3, 2.0)),
         judged(LOW_RATE, "ok", 1),
     ]
-    assert [one.repaired for one in scored(LOW_RATE, results, TWIN)] == [True, False, False]
+    found = scored(LOW_RATE, results, TWIN)
+    assert [one.repaired for one in found] == [True, False, False]
+    assert repaired_cases(found) == Share(0, 1)
+    assert repaired_cases(found[:1]) == Share(1, 1)
 
 
 def test_an_anchor_is_right_with_any_hit():

@@ -1,0 +1,70 @@
+"""What runs did: how the last of a worker and of others ended, and how long slots were busy."""
+
+from datetime import datetime
+
+from sqlalchemy import bindparam, func, select
+
+from hpsearch.records import RunState, StudyId, WorkerId
+from hpsearch.store.engine import Transaction
+from hpsearch.store.runs import RunRow, row_of
+from hpsearch.store.tables import runs, workers
+
+# Every lease asks: built once.
+_LAST_ENDED = (
+    select(runs)
+    .where(runs.c.worker_id == bindparam("worker"), runs.c.state != RunState.ACTIVE.value)
+    .order_by(runs.c.id.desc())
+    .limit(bindparam("most"))
+)
+
+
+def last_ended(tx: Transaction, worker_id: WorkerId, limit: int) -> list[RunRow]:
+    """The worker's runs that have ended, newest first."""
+    return [row_of(row) for row in tx.execute(_LAST_ENDED, {"worker": worker_id, "most": limit})]
+
+
+def last_ended_by_others(tx: Transaction, study_id: StudyId, worker_id: WorkerId, limit: int) -> list[RunRow]:
+    """The study's runs that other workers (by name) brought to an end of their own, newest first."""
+    same = select(workers.c.name).where(workers.c.id == worker_id).scalar_subquery()
+    own = select(workers.c.id).where(workers.c.name == same)
+    ends = (RunState.COMPLETED, RunState.DIVERGED, RunState.PRUNED, RunState.FAILED)
+    rows = tx.execute(
+        select(runs)
+        .where(runs.c.study_id == study_id, runs.c.state.in_(ends), runs.c.worker_id.not_in(own))
+        .order_by(runs.c.id.desc())
+        .limit(limit)
+    )
+    return [row_of(row) for row in rows]
+
+
+def others_are_active(tx: Transaction, study_id: StudyId, worker_id: WorkerId) -> bool:
+    """Whether another worker has a lease of the study."""
+    wanted = select(runs.c.id).where(
+        runs.c.study_id == study_id, runs.c.state == RunState.ACTIVE, runs.c.worker_id != worker_id
+    )
+    return tx.execute(wanted.limit(1)).first() is not None
+
+
+def has_active(tx: Transaction, worker_id: WorkerId) -> bool:
+    active = select(runs.c.id).where(runs.c.worker_id == worker_id, runs.c.state == RunState.ACTIVE)
+    return tx.execute(active.limit(1)).first() is not None
+
+
+def last_end_in_pack(tx: Transaction, row: RunRow) -> datetime | None:
+    """When another run of the same pack ended last."""
+    return tx.execute(
+        select(func.max(runs.c.finished_at, type_=runs.c.finished_at.type)).where(
+            runs.c.worker_id == row.run.worker_id,
+            runs.c.request_id == row.request_id,
+            runs.c.state != RunState.ACTIVE,
+            runs.c.id != row.id,
+        )
+    ).scalar()
+
+
+def busy_seconds(tx: Transaction, study_id: StudyId, *, now: datetime) -> float:
+    """How long slots have been busy with the study's active runs, which no ended run accounts for."""
+    rows = tx.execute(select(runs).where(runs.c.study_id == study_id, runs.c.state == RunState.ACTIVE))
+    packs = {(row.worker_id, row.request_id): row_of(row) for row in rows}
+    began = (last_end_in_pack(tx, row) or row.run.started_at for row in packs.values())
+    return sum(max(0.0, (now - start).total_seconds()) for start in began)
