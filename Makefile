@@ -42,6 +42,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/planning.py
 	$(BIN)/python benchmarks/regularizers.py
+	$(BIN)/python benchmarks/recipe_against_search.py
 	PYTHONPATH=. $(BIN)/python benchmarks/load.py
 
 # The fault tests at their release sizes (half an hour), every guard removed in turn, and the peer under the same kills.
