@@ -62,6 +62,8 @@ def start_decays(history: History, rate: float) -> list[float]:
     wanted = DECAYS
     if history.value("optimizer") == "adamw":
         wanted = tuple(product / rate for product in ADAMW_PRODUCTS)  # type: ignore[assignment]
+    elif axis is not None:  # the study's own range is a question: its upper end belongs to the grid
+        wanted = (0.0, axis.bounds[1] / 100, axis.bounds[1])
     low, high = history.bounds("weight_decay")
     inside = history.inside("weight_decay", wanted)
     return inside or history.inside(
@@ -70,10 +72,10 @@ def start_decays(history: History, rate: float) -> list[float]:
 
 
 def _plans(history: History, rates: Sequence[float], decays: Sequence[float]) -> tuple[TrialPlan, ...]:
-    return tuple(
-        history.train(point, epochs=coarse_epochs(history), role="coarse")
-        for point in cross(history, {}, rates, decays)
-    )
+    centre = history.carry.learning_rate or 1.0
+    points = cross(history, {}, rates, decays)
+    points.sort(key=lambda p: abs(math.log10(float(p["learning_rate"]) / centre)))
+    return tuple(history.train(point, epochs=coarse_epochs(history), role="coarse") for point in points)
 
 
 def _shifted(

@@ -31,13 +31,19 @@ def step(history: History, stage: Stage) -> Answer:
     if not history.done((history.check(),)):
         return (history.check(),)  # step 2 may have changed the settings the baseline depends on
     facts = history.facts()
-    rates = start_rates(history)
-    for _ in range(2 * EXTENSIONS + 1):
+    every = start_rates(history)
+    rates = every[:2]
+    for _ in range(2 * EXTENSIONS + len(every)):
         plans = tuple(_plan(history, rate) for rate in rates)
         if not history.done(plans):
             return plans
         results = history.results(plans)
         best = pick(results, facts)
+        left = [rate for rate in every if rate < min(rates)]
+        lowest_wins = best is None or float(best.params["learning_rate"]) == min(rates)
+        if lowest_wins and left:  # the loss after 100 steps has one valley over the rates
+            rates = [*rates, left[0]]
+            continue
         beyond = None if best is None else _beyond(history, rates, float(best.params["learning_rate"]))
         if beyond is None:
             break

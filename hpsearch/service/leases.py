@@ -150,11 +150,12 @@ def _claim_from(
     pack = _pack(tx, study, request.max_trials, left, seen_since=seen_since)
     if not pack:
         return ()
+    ended = past_runs.last_ends(tx, [trial.id for trial in pack if trial.epoch])
     trials.claim(tx, [trial.id for trial in pack], now=now)
     _count(tx, study, spec, pack, now=now)
     ids = runs.insert_runs(
         tx,
-        [NewRun(trial.id, trial.epoch + 1) for trial in pack],
+        [NewRun(trial.id, trial.epoch + 1, ended.get(trial.id)) for trial in pack],
         study_id=study.id,
         worker_id=worker.id,
         slot=request.slot,

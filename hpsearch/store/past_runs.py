@@ -1,10 +1,11 @@
 """What runs did: how the last of a worker and of others ended, and how long slots were busy."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import bindparam, func, select
 
-from hpsearch.records import RunState, StudyId, WorkerId
+from hpsearch.records import RunState, StudyId, TrialId, WorkerId
 from hpsearch.store.engine import Transaction
 from hpsearch.store.runs import RunRow, row_of
 from hpsearch.store.tables import runs, workers
@@ -48,6 +49,15 @@ def others_are_active(tx: Transaction, study_id: StudyId, worker_id: WorkerId) -
 def has_active(tx: Transaction, worker_id: WorkerId) -> bool:
     active = select(runs.c.id).where(runs.c.worker_id == worker_id, runs.c.state == RunState.ACTIVE)
     return tx.execute(active.limit(1)).first() is not None
+
+
+def last_ends(tx: Transaction, trial_ids: Collection[TrialId]) -> dict[TrialId, datetime]:
+    """When the last run of each of these trials ended; asks nothing where there are none."""
+    if not trial_ids:
+        return {}
+    last = func.max(runs.c.finished_at, type_=runs.c.finished_at.type)
+    wanted = select(runs.c.trial_id, last.label("ended")).where(runs.c.trial_id.in_(trial_ids))
+    return {row.trial_id: row.ended for row in tx.execute(wanted.group_by(runs.c.trial_id)) if row.ended}
 
 
 def last_end_in_pack(tx: Transaction, row: RunRow) -> datetime | None:

@@ -59,8 +59,11 @@ class RunRow:
 
 @dataclass(frozen=True)
 class NewRun:
+    """`not_before`: when the trial's run before it ended. A call that waited for its turn brings an older time."""
+
     trial_id: TrialId
     epoch: int
+    not_before: datetime | None = None
 
 
 def insert_runs(
@@ -75,6 +78,7 @@ def insert_runs(
     now: datetime,
 ) -> list[RunId]:
     """Active runs, their ids in the order of `new`."""
+    begins = [now if run.not_before is None else max(now, run.not_before) for run in new]
     rows = [
         {
             "trial_id": run.trial_id,
@@ -87,10 +91,10 @@ def insert_runs(
             "message": "",
             "stop": False,
             "last_seq": -1,
-            "lease_until": lease_until,
-            "started_at": now,
+            "lease_until": begin + (lease_until - now),
+            "started_at": begin,
         }
-        for run in new
+        for run, begin in zip(new, begins, strict=True)
     ]
     # In one statement, sorted: a pack's ids must rise in the order it is trained.
     return [RunId(run_id) for run_id in tx.execute(_INSERT, rows).scalars()]

@@ -255,3 +255,20 @@ def test_a_worker_unseen_for_three_leases_is_gone(fleet: Any) -> None:
     fleet.clock.advance(91)
     (shown,) = workers.list_all(fleet.db, now=fleet.clock.now).workers
     assert shown.state == "gone"
+
+
+def test_a_lease_that_waited_for_its_turn_begins_no_earlier_than_the_run_before_it_ended(
+    fleet: Any, make: Any
+) -> None:
+    fleet.study(make.small(points=1))
+    worker = fleet.worker()
+    first = fleet.one(worker)
+    asked_at = fleet.clock.now
+    fleet.clock.advance(20)
+    fleet.report(worker.id, first.run_id, Outcome(state="released"))
+    request = LeaseRequest(worker_id=worker.id, request_id="request-that-waited")
+    leases.lease(fleet.db, request, now=asked_at, lease_seconds=30)
+    before, after = trials.runs(fleet.db, first.trial_id)
+    assert before.finished_at is not None
+    assert after.started_at == before.finished_at
+    assert (after.lease_until - after.started_at).total_seconds() == 30
