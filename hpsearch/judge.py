@@ -28,6 +28,7 @@ from hpsearch.wire import Assignment
 
 logger = logging.getLogger(__name__)
 LOSSES = ("mse", "mae")
+ANY_MODEL: Params = {"extra_capacity": 4}
 SIZES = ("hidden_units", "channels", "hidden_layers")  # of the vocabulary, beside a task's own knobs
 
 
@@ -117,7 +118,7 @@ class _Bench:
         self.steps_per_epoch = checked.measurement("steps_per_epoch", 1.0)
         run = self._train(Program(kind="train"), Budget(epochs=self.epochs), keep=True)
         self.run_steps = max(1, round(self.epochs * self.steps_per_epoch))
-        sizing = larger(self.task, self.values, self.sizes) if probes else {}
+        size_knob = larger(self.task, self.values, self.sizes) if probes else {}
         results: dict[tuple[object, ...], Result] = {}
         while True:
             case = Case(
@@ -127,7 +128,8 @@ class _Bench:
                 accuracy=self.accuracy,
                 check=checked,
                 run=Result(run.state, run),
-                sizing=sizing,
+                sizing=ANY_MODEL,
+                size_knob=size_knob,
                 results=results,
                 allowance=self.epochs if probes else 0.0,
             )

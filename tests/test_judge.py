@@ -187,6 +187,19 @@ def test_one_epoch_is_too_short_to_judge_without_probes() -> None:
     assert "3" in found["text"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"learning_rate": 1e-7, "momentum": 0.0}, "lr_too_low"),
+        ({"clip_norm": 1e-4, "epochs": 6}, "lr_too_low"),
+        ({"train_fraction": 0.01, "epochs": 4, "batch_size": 8}, "not_enough_evidence"),
+    ],
+)
+def test_extremes_are_named_for_what_they_are(changes: dict[str, ParamValue], verdict: str) -> None:
+    found = judged(Digits(), **changes)
+    assert found["verdict"] == verdict, found["text"]
+
+
 class Line(Task):
     """A regression whose targets lie far from zero."""
 

@@ -64,8 +64,8 @@ NOTHING = Level(0.0, 0.0, 0.0, 0.0)
 class Case:
     """Everything an examination may look at.
 
-    `values`: every hyperparameter of the run. `epochs`: its length. `sizing`: changes that make its model
-    larger. `results`: probes that have ended, by `Probe.key`. `allowance`: epochs that all probes together
+    `values`: every hyperparameter of the run. `epochs`: its length. `sizing`: changes that make any
+    model larger, as a probe; `size_knob`: those that size this one, as a remedy, where they are known. `results`: probes that have ended, by `Probe.key`. `allowance`: epochs that all probes together
     may cost; 0 judges passively. `metric`: name of the objective without `val_`.
     """
 
@@ -76,6 +76,7 @@ class Case:
     check: Measured
     run: Result
     sizing: Params = field(default_factory=dict)
+    size_knob: Params = field(default_factory=dict)
     results: Mapping[tuple[object, ...], Result] = field(default_factory=dict)
     allowance: float = 0.0
 

@@ -10,9 +10,12 @@ from hpsearch.recipe.effects import Effect
 from hpsearch.recipe.remedies import TEXTS
 from hpsearch.recipe.suspicions import Suspicion
 from hpsearch.records import Evidence, Remedy, Verdict
+from hpsearch.space import Params
 from hpsearch.vocabulary import VerdictCode
 
 BUGS = frozenset({VerdictCode.LOSS_BUG, VerdictCode.VAL_MISMATCH, VerdictCode.LABELS, VerdictCode.NOISY_EVAL})
+LEAST_STEPS = 10
+CALM = 1.5  # times its start
 MODE_FACTOR, MODE_SHARE, MODE_NOISE, SMALL_BATCH = 2.0, 0.03, 0.5, 8
 NEAR_MAJORITY, FAR_ABOVE = 0.05, 0.25  # validation at chance, training far above it (recipe.md, rule 8)
 PROVEN, UNSURE, PASSIVE, CLEAR = 0.9, 0.7, 0.5, 0.95  # confidences
@@ -34,6 +37,8 @@ def evaluates_otherwise(case: Case) -> Verdict | None:
     minibatch, evaluated = case.feature("loss_end"), case.feature("train_loss_end")
     chance = case.facts.chance_loss
     shuffled = bool(case.values["shuffle"]) and case.number("ema_decay") == 0
+    if case.collapsed or case.feature("loss_spike") > CALM or not case.learned:
+        return None  # it blew up between the last minibatches and the evaluation
     if not shuffled or not evaluated > MODE_FACTOR * minibatch + MODE_SHARE * chance:
         return None
     if case.feature("noise") > MODE_NOISE or case.number("batch_size") < SMALL_BATCH:
@@ -55,6 +60,12 @@ def not_enough(case: Case, least: int) -> Verdict | None:
     if case.run.diverged:
         return None
     evaluations = case.feature("evaluations")
+    steps = case.epochs * case.facts.steps_per_epoch
+    if case.run.usable and steps < LEAST_STEPS:
+        text = f"{steps:.0f} optimizer steps, and a judgement needs {LEAST_STEPS}: train for more epochs"
+        return Verdict(
+            code=VerdictCode.NOT_ENOUGH_EVIDENCE, text=text, confidence=1.0, evidence=evidence(case)
+        )
     if case.run.usable and evaluations >= least:
         return None
     seen = 0 if math.isnan(evaluations) else int(evaluations)
@@ -121,11 +132,16 @@ def proven(case: Case, suspicion: Suspicion, best: Effect, others: tuple[Verdict
         evidence=evidence(case),
         remedy=Remedy(
             text=TEXTS[suspicion.code],
-            changes={name: [value] for name, value in remedial(best).items()},
+            changes={name: [value] for name, value in _mending(case, suspicion, best).items()},
         ),
         probe=probe,
         alternatives=others,
     )
+
+
+def _mending(case: Case, suspicion: Suspicion, best: Effect) -> Params:
+    """The changes to make: of a model that is too small, its own size where a knob sizes it."""
+    return case.size_knob if suspicion.code is VerdictCode.UNDERFIT and case.size_knob else remedial(best)
 
 
 def overfitting(case: Case, effects: Sequence[Effect]) -> Verdict:
@@ -176,14 +192,21 @@ def short_of_data(case: Case, halved: Effect) -> Verdict:
 # --- parts -----------------------------------------------------------------------------------------
 
 
-def remedial(best: Effect) -> dict[str, float | int | str | bool]:
+def remedial(best: Effect) -> Params:
     """The changes of a probe that a next run takes over: not those that only kept its schedule's length."""
     own = dict(best.probe.changes)
     if "schedule" not in own:
         own.pop("schedule_epochs", None)
     if not own:
-        own["epochs"] = max(1, round(2 * best.probe.epochs / (1.25 if best.probe.continues else 0.5)))
+        length = best.probe.epochs / (1.25 if best.probe.continues else 0.5)
+        own["epochs"] = max(1, round(_stretch(best) * length))
     return own
+
+
+def _stretch(best: Effect) -> float:
+    """How much longer to train: twice, and more where a part more has gained so much."""
+    gain = best.lost if not best.probe.continues else best.gain
+    return 8.0 if gain > 0.1 else 4.0 if gain > 0.03 else 2.0
 
 
 def probe_of(case: Case, best: Effect) -> dict[str, object]:

@@ -51,25 +51,9 @@ class Rung:
 def step(history: History, stage: Stage) -> Answer:
     tried: list[Trial] = []
     for rung in ladder(history):
-        results: list[Trial] = []
-        for plan in _plans(history, rung):  # one at a time: the first that fits is enough
-            if not history.done((plan,)):
-                return (plan,)
-            results += history.results((plan,))
-            if fit_step(results[-1]) is not None:
-                break
-            if (close := _nearly(history, stage, [*tried, *results])) is not None:
-                return close
-        tried += results
-        longer = _longer(history, rung, results)
-        if longer is not None:
-            if not history.done((longer,)):
-                return (longer,)
-            results += history.results((longer,))
-            tried += history.results((longer,))
-        fitted = [trial for trial in results if fit_step(trial) is not None]
-        if fitted:
-            return _passed(history, stage, rung, fitted, tried)
+        answer = _climb(history, stage, rung, tried)
+        if answer is not None:
+            return answer
     last = _last_chance(history, tried)
     if last is not None:
         if not history.done((last,)):
@@ -77,7 +61,28 @@ def step(history: History, stage: Stage) -> Answer:
         tried += history.results((last,))
         if fit_step(tried[-1]) is not None:
             return _passed(history, stage, _rung_of(history, tried[-1]), tried[-1:], tried)
-    return _nearly(history, stage, tried) or _failed(history, stage, tried)
+    return _failed(history, stage, tried)
+
+
+def _climb(history: History, stage: Stage, rung: Rung, tried: list[Trial]) -> Answer | None:
+    """One rung, a rate at a time: the first that fits is enough. None: go on to the next rung; `tried` grows."""
+    results: list[Trial] = []
+    for plan in _plans(history, rung):
+        if not history.done((plan,)):
+            return (plan,)
+        results += history.results((plan,))
+        if fit_step(results[-1]) is not None:
+            return _passed(history, stage, rung, results[-1:], [*tried, *results])
+    tried += results
+    if (close := _nearly(history, stage, tried)) is not None:
+        return close
+    longer = _longer(history, rung, results)
+    if longer is None:
+        return None
+    if not history.done((longer,)):
+        return (longer,)
+    tried += history.results((longer,))
+    return _passed(history, stage, rung, tried[-1:], tried) if fit_step(tried[-1]) is not None else None
 
 
 def _last_chance(history: History, tried: Sequence[Trial]) -> TrialPlan | None:

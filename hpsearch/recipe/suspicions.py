@@ -24,6 +24,7 @@ USUAL_UPDATE = 3e-3  # of the weights a step, at the best rates measured (recipe
 FLAT_FRACTION, FLAT_STEPS = 0.10, 20
 TREND_P, LATE_DROP, FEW = 0.1, 0.05, 6
 LATE_BEST = 0.75  # position of the best epoch from which longer training may pay
+HARD_CLIPPING = 3.0  # times clip_norm: the Playbook calls more than half of the updates clipped too much
 TINY_INPUTS = 0.02
 JITTER = 1.0  # of the outputs' spread: a third of the last hidden units dropped
 FAR_TARGETS = 4.0
@@ -224,9 +225,22 @@ def _rate_too_low(case: Case) -> Suspicion | None:
     if warmup > LONG_WARMUP * case.epochs:
         why = f"warmup takes {warmup:g} epochs of a run of {case.epochs:g}"
         return Suspicion(VerdictCode.LR_TOO_LOW, why, ({"warmup_epochs": 0.0},), share=0.3)
+    clip, norm = case.number("clip_norm"), case.feature("grad_norm_median")
+    if 0 < clip < norm / HARD_CLIPPING:
+        why = f"half of the gradients are {norm / clip:.2g} times as long as clip_norm lets through, and more"
+        return Suspicion(VerdictCode.LR_TOO_LOW, why, ({"clip_norm": 0.0},), share=0.3)
     if not case.learned:
-        return _rates(VerdictCode.LR_TOO_LOW, "the loss never left chance", rate, (10, 100, 1000), share=0.12)
+        factors = _upwards(case.feature("update_ratio_median"))
+        return _rates(VerdictCode.LR_TOO_LOW, "the loss never left chance", rate, factors, share=0.12)
     return _rates(VerdictCode.LR_TOO_LOW, "the training loss still falls slowly", rate, (10, 100), share=0.12)
+
+
+def _upwards(ratio: float) -> tuple[float, ...]:
+    """Factors on a rate that is too low: the one that brings updates to their usual size, and decades."""
+    decades = (10.0, 100.0, 1000.0)
+    if not 0 < ratio < USUAL_UPDATE / 2000:
+        return decades
+    return (10.0 ** round(math.log10(USUAL_UPDATE / ratio)), 1000.0, 100.0)
 
 
 def _rates(

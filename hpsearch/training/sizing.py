@@ -10,12 +10,11 @@ from hpsearch.vocabulary import Knob
 
 FACTOR = 8
 LARGER = 1.5  # times the parameters, from which a knob sizes the model
-ANY_MODEL: Params = {"extra_capacity": 4}
 
 
 def larger(task: Task, values: Params, knobs: Mapping[str, Knob]) -> Params:
     """A change that makes the model larger: the first whole-numbered knob that does, eight times as large
-    within its range; where none does, partners beside the model.
+    within its range; empty where none does.
 
     `values`: every hyperparameter. `knobs`: those that may size it, by name. A knob is believed by what it
     does to the number of parameters, never by its name.
@@ -25,7 +24,7 @@ def larger(task: Task, values: Params, knobs: Mapping[str, Knob]) -> Params:
         value = _raised(values[name], knob)
         if value is not None and _parameters(task, {**values, name: value}) > LARGER * now:
             return {name: value}
-    return ANY_MODEL
+    return {}
 
 
 def _raised(value: ParamValue, knob: Knob) -> int | None:
