@@ -54,7 +54,7 @@ def test_a_killed_run_continues_and_keeps_what_was_completed(tmp_path: Path) -> 
     kill_everything(process)
 
     before = {number: row for number, row in rows(home).items() if row["state"] == "completed"}
-    assert len(before) >= 10
+    assert len(before) >= 5
 
     again = run(home, "run", str(STUDIES / "digits_mlp"), "--json")
     assert again.code == 0, again.err
