@@ -50,7 +50,7 @@ def _log(request: ReportRequest, results: Iterable[ReportResult], held: Mapping[
         facts: dict[str, object] = {"run": one.run_id, "worker": request.worker_id}
         if row is not None:
             facts |= {"study": row.study_id, "trial": row.run.trial_id}
-        if result.status == "lease_lost":
+        if result.status != "ok":
             log.warning("write refused", extra={**facts, "why": result.detail})
         elif one.outcome is not None:
             log.info("run ended", extra={**facts, "state": one.outcome.state, "reason": one.outcome.reason})
