@@ -83,7 +83,8 @@ def features(curve: Curve, objective: str, direction: str) -> dict[str, float]:
     val_trend_p`, `objective_se objective_end objective_best best_position` (0-1), `val_gain_se` (gain of
     the objective over the late window in SE), `gap` (train - val objective, positive when train is
     better), `train_objective_end`, `evaluations`. Of the schedule: `lr_drops lr_drop_position
-    slope_before_drop slope_after_drop`.
+    slope_before_drop slope_after_drop`. Of updates and gradients: `update_ratio_median update_ratio_max
+    grad_norm_median grad_norm_max`.
     """
     found: dict[str, float] = {}
     arrays = {name: np.asarray(values, dtype=float) for name, (_, values) in curve.items()}
@@ -97,6 +98,7 @@ def features(curve: Curve, objective: str, direction: str) -> dict[str, float]:
     for name in ("update_ratio", "grad_norm"):
         if len(arrays.get(name, ())):
             found[f"{name}_median"] = float(np.nanmedian(arrays[name]))
+            found[f"{name}_max"] = float(np.nanmax(arrays[name]))
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 

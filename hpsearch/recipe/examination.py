@@ -5,6 +5,7 @@ there is and generalizes is ok without a probe; a bug of step 1 needs none eithe
 the verdict is the change that helps (recipe.md §3.0).
 """
 
+import math
 from collections.abc import Iterable, Sequence
 
 from hpsearch.recipe.case import Case, Probe
@@ -29,6 +30,7 @@ WHOLE_EPOCHS = 8  # a run so long is held against its probes at whole epochs
 SMALL_GAP, GAP, WIDE_GAP, VAL_RISE = 0.04, 0.10, 0.20, 1.10
 LENGTH_SLOPE = 0.06  # of the validation figure that half of the run's length costs
 DATA_SLOPE = 0.03  # of the validation figure that half of the training data cost
+NEAR = 0.8  # of the best gain of several rates
 NEARLY = 0.6  # of the best gain: a more specific cause that gets so far is the cause
 BLOCKING = (VerdictCode.VANISHING, VerdictCode.DEAD)  # no size helps behind them, only a way around
 STRONG_GAIN = 0.015  # that proves what step 1's numbers already say
@@ -80,16 +82,26 @@ def gap_of(case: Case) -> float:
 def _next(case: Case, suspects: Sequence[Suspicion]) -> tuple[Probe, ...]:
     """The tries of the first suspicion that has some open and can be paid; nothing once one is decisive."""
     for suspicion in suspects:
-        probes = probes_of(case, suspicion)
-        if suspicion.refines and (best := _best(case, suspicion)) is not None and best.decisive:
-            probes += _neighbours(case, best)
+        probes = _bearable(case, suspicion)
+        best = _best(case, suspicion)
+        if suspicion.refines and best is not None and (best.decisive or helps(case, suspicion, best, None)):
+            probes += _neighbours(case, suspicion, best)
         open_ = _affordable(case, [probe for probe in probes if probe.key not in case.results])
         if open_:
             return open_
-        best = _best(case, suspicion)
         if best is not None and best.decisive:
             return ()
     return ()
+
+
+def _bearable(case: Case, suspicion: Suspicion) -> list[Probe]:
+    """The tries; of rates that rise one at a time, and none above one that diverged."""
+    probes = probes_of(case, suspicion)
+    if suspicion.code is not VerdictCode.LR_TOO_LOW or not suspicion.refines:
+        return probes
+    ended = [(probe, case.results[probe.key]) for probe in probes if probe.key in case.results]
+    limit = min((_rate(p) for p, found in ended if found.diverged), default=math.inf)
+    return [p for p in probes if p.key in case.results or _rate(p) < limit][: len(ended) + 1]
 
 
 def probes_of(case: Case, suspicion: Suspicion) -> list[Probe]:
@@ -112,12 +124,21 @@ def _schedule_epochs(case: Case) -> float:
     return case.number("schedule_epochs") or case.epochs
 
 
-def _neighbours(case: Case, best: Effect) -> list[Probe]:
-    rate = float(best.probe.changes["learning_rate"])
+def _neighbours(case: Case, suspicion: Suspicion, best: Effect) -> list[Probe]:
+    """Rates beside the best one, and a decade beyond where it is the farthest that was tried."""
+    rate, tried = _rate(best.probe), [_rate(probe) for probe in probes_of(case, suspicion)]
+    factors = [FASTER, 1 / FASTER]
+    if suspicion.code is VerdictCode.LR_TOO_LOW and rate == max(tried):
+        factors.insert(0, 10.0)
+    elif suspicion.code is VerdictCode.LR_TOO_HIGH and rate == min(tried):
+        factors.insert(0, 0.1)
     return [
-        Probe({**best.probe.changes, "learning_rate": rate * factor}, best.probe.epochs)
-        for factor in (FASTER, 1 / FASTER)
+        Probe({**best.probe.changes, "learning_rate": rate * factor}, best.probe.epochs) for factor in factors
     ]
+
+
+def _rate(probe: Probe) -> float:
+    return float(probe.changes["learning_rate"])
 
 
 def _affordable(case: Case, probes: Iterable[Probe]) -> tuple[Probe, ...]:
@@ -136,17 +157,25 @@ def _affordable(case: Case, probes: Iterable[Probe]) -> tuple[Probe, ...]:
 
 def effects_of(case: Case, suspicion: Suspicion) -> list[Effect]:
     """Of the tries that have ended, and of their neighbours."""
-    found = [(probe, case.results.get(probe.key)) for probe in probes_of(case, suspicion)]
-    effects = [effect(case, probe, result) for probe, result in found if result is not None and result.usable]
+    effects = _effects(case, probes_of(case, suspicion))
     if suspicion.refines and effects:
         best = max(effects, key=lambda e: e.gain)
-        nearby = [(probe, case.results.get(probe.key)) for probe in _neighbours(case, best)]
-        effects += [effect(case, probe, result) for probe, result in nearby if result is not None]
+        effects += _effects(case, _neighbours(case, suspicion, best))
     return effects
 
 
+def _effects(case: Case, probes: Iterable[Probe]) -> list[Effect]:
+    found = [(probe, case.results.get(probe.key)) for probe in probes]
+    return [effect(case, probe, result) for probe, result in found if result is not None and result.usable]
+
+
 def _best(case: Case, suspicion: Suspicion) -> Effect | None:
-    return max(effects_of(case, suspicion), key=lambda e: e.gain, default=None)
+    """The largest gain; of rates the lowest that gains nearly as much: a short probe flatters high ones."""
+    effects = effects_of(case, suspicion)
+    most = max((e.gain for e in effects), default=0.0)
+    if suspicion.refines and most > 0:
+        return min((e for e in effects if e.gain >= NEAR * most), key=lambda e: _rate(e.probe))
+    return max(effects, key=lambda e: e.gain, default=None)
 
 
 def _conclude(case: Case, suspects: Sequence[Suspicion]) -> tuple[Probe, ...] | Verdict:

@@ -20,6 +20,7 @@ QUARTER = 0.25  # of the run's length that most probes train for
 HEAVY_DECAY, HEAVY_DROPOUT, HEAVY_SMOOTHING = 1e-3, 0.3, 0.2
 SCALE_LOW, SCALE_HIGH = 0.15, 4.0  # of weights times sqrt(fan-in): torch 0.58, kaiming 1 to 1.4
 SPIKE, ROUGH = 1.5, 0.3
+WILD_UPDATE = 0.05  # of the weights in one step: four times the 95th percentile at the best rates
 USUAL_UPDATE = 3e-3  # of the weights a step, at the best rates measured (recipe.md, step 3)
 FLAT_FRACTION, FLAT_STEPS = 0.10, 20
 TREND_P, LATE_DROP, FEW = 0.1, 0.05, 6
@@ -74,10 +75,12 @@ def general(case: Case) -> tuple[Raise, ...]:
         rates = (_rate_too_high, _rate_too_low) if steps_are_large(case) else (_rate_too_low, _rate_too_high)
         return (*rates, _too_small)
     if case.epochs < SHORT:
+        if steps_are_large(case):
+            return (_rate_too_high, _train_longer, _rate_too_low, _too_small)
         return (_train_longer, _rate_too_low, _rate_too_high, _too_small)
     if still_falling(case) or case.number("warmup_epochs") > LONG_WARMUP * case.epochs:
         rough = jumps(case) or case.number("momentum") > HIGH_MOMENTUM
-        rates = (_rate_too_high, _rate_too_low) if rough else (_rate_too_low,)
+        rates = (_rate_too_high, _rate_too_low) if rough else (_rate_too_low, _rate_too_high)
         return (*rates, _train_longer, _too_small, _plateau)
     return (_rate_too_high, _too_small, _train_longer, _plateau)
 
@@ -89,6 +92,7 @@ def steps_are_large(case: Case) -> bool:
         or case.collapsed
         or jumps(case)
         or case.feature("update_ratio_median") > USUAL_UPDATE
+        or case.feature("update_ratio_max") > WILD_UPDATE
     )
 
 
@@ -123,6 +127,7 @@ def _initialization(case: Case) -> Suspicion | None:
     gradient, signal = check.measurement("gradient_ratio"), check.measurement("signal_ratio")
     zero, dead = check.measurement("zero_weight_fraction", 0.0), check.measurement("dead_fraction")
     code, strong = VerdictCode.BAD_INIT, True
+    share = 0.8 if case.fitted else 0.4 if case.learned else QUARTER
     if zero > 0:
         why = f"{zero:.0%} of the weight tensors start at zero"
     elif dead > initial_loss.DEAD_SHARE:
@@ -140,7 +145,7 @@ def _initialization(case: Case) -> Suspicion | None:
         why, strong = f"the loss stood still for the first {case.feature('flat_steps'):.0f} steps", False
     else:
         return None
-    return Suspicion(code, why, (STANDARD_INIT,), share=QUARTER if not case.learned else 0.4, strong=strong)
+    return Suspicion(code, why, (STANDARD_INIT,), share=share, strong=strong)
 
 
 def _late_start(case: Case) -> bool:
@@ -217,7 +222,7 @@ def _rate_too_high(case: Case) -> Suspicion | None:
         why = f"the loss reached {spike:.2g} times its start before it fell"
         return _rates(high, why, rate, (0.1, 10**-0.5), share=0.4, strong=True)
     why = f"the loss came to rest unfitted (noise {case.feature('noise'):.2f}, highest {spike:.2g} times its start)"
-    return _rates(high, why, rate, (0.1,), share=0.2)
+    return _rates(high, why, rate, (0.1,), share=0.15)
 
 
 def _rate_too_low(case: Case) -> Suspicion | None:
@@ -230,7 +235,7 @@ def _rate_too_low(case: Case) -> Suspicion | None:
         why = f"half of the gradients are {norm / clip:.2g} times as long as clip_norm lets through, and more"
         return Suspicion(VerdictCode.LR_TOO_LOW, why, ({"clip_norm": 0.0},), share=0.3)
     if not case.learned:
-        factors = _upwards(case.feature("update_ratio_median"))
+        factors = _upwards(case.feature("update_ratio_max"))
         return _rates(VerdictCode.LR_TOO_LOW, "the loss never left chance", rate, factors, share=0.12)
     return _rates(VerdictCode.LR_TOO_LOW, "the training loss still falls slowly", rate, (10, 100), share=0.12)
 
@@ -288,7 +293,7 @@ def _train_longer(case: Case) -> Suspicion | None:
         # It can't be continued: whether twice the length would pay, half the length tells.
         why = "the training data are not fit, and half the length does much worse"
         return Suspicion(VerdictCode.TRAIN_LONGER, why, ({},), share=0.5, halves=True)
-    share = 0.6 if case.epochs < SHORT else 0.4 if still_falling(case) else 0.2
+    share = 0.8 if case.epochs < SHORT else 0.3 if still_falling(case) else 0.2
     return Suspicion(
         VerdictCode.TRAIN_LONGER, "the training data are not fit yet", ({},), share=share, continues=True
     )
