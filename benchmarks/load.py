@@ -227,7 +227,7 @@ def measure(name: str, url: str | None, peer: str, seconds: float) -> None:
         server = Server(Path(folder), url)
         call = server.caller()
         try:
-            call("POST", "/studies", grid("warm-up", 100))
+            call("POST", "/studies", grid("warm-up", 2_000))
             cycles(server, 1, 1.0, "warm-up")
             call("POST", "/studies/warm-up/cancel")
             call("POST", "/studies", grid("some", 20_000))

@@ -52,7 +52,7 @@ class Server:
         self._process = subprocess.Popen(
             [*command, "--port", str(port), *extra],
             stdout=subprocess.DEVNULL,
-            env={**os.environ, "NO_COLOR": "1"},
+            env={**os.environ, "NO_COLOR": "1", "HPSEARCH_LOG_LEVEL": "warning"},
         )
         self.address = f"http://127.0.0.1:{port}"
         while not self._ready():
