@@ -31,6 +31,7 @@ SMALL_GAP, GAP, WIDE_GAP, VAL_RISE = 0.04, 0.10, 0.20, 1.10
 LENGTH_SLOPE = 0.06  # of the validation figure that half of the run's length costs
 DATA_SLOPE = 0.03  # of the validation figure that half of the training data cost
 NEAR = 0.7  # of the best gain of several rates
+CUT_NEARLY = 0.25
 NEARLY = 0.6  # of the best gain: a more specific cause that gets so far is the cause
 BLOCKING = (VerdictCode.VANISHING, VerdictCode.DEAD)  # no size helps behind them, only a way around
 STRONG_GAIN = 0.015  # that proves what step 1's numbers already say
@@ -223,7 +224,13 @@ def _cause(
     if still_falling(case) or sick is not None:
         helping = [pair for pair in helping if pair not in size]
     most = max(strength(e) for _, e in helping)
-    return next(pair for pair in helping if strength(pair[1]) >= min(NEARLY * most, most))
+
+    def enough(suspicion: Suspicion) -> float:
+        # A higher rate makes up for what an early cut took away, and not the other way round.
+        share = CUT_NEARLY if suspicion.code is VerdictCode.DECAY_TOO_EARLY else NEARLY
+        return min(share * most, most)
+
+    return next((s, e) for s, e in helping if strength(e) >= enough(s))
 
 
 def strength(found: Effect) -> float:

@@ -25,10 +25,11 @@ USUAL_UPDATE = 3e-3  # of the weights a step, at the best rates measured (recipe
 FLAT_FRACTION, FLAT_STEPS = 0.10, 20
 TREND_P, LATE_DROP, FEW = 0.1, 0.05, 6
 LATE_BEST = 0.75  # position of the best epoch from which longer training may pay
+BEYOND_CUT, LONGEST = 0.4, 0.6  # of the run: how far past the cut a constant rate is followed, and at most
 HARD_CLIPPING = 3.0  # times clip_norm: the Playbook calls more than half of the updates clipped too much
 TINY_INPUTS = 0.02
 JITTER = 1.0  # of the outputs' spread: a third of the last hidden units dropped
-FAR_TARGETS = 4.0
+FAR_TARGETS, WIDE_TARGETS = 4.0, 10.0
 SHORT = 5  # epochs, below which more of them are the first thing to try
 HIGH_MOMENTUM = 0.95
 LONG_WARMUP = 0.3  # of the run
@@ -82,7 +83,7 @@ def general(case: Case) -> tuple[Raise, ...]:
         rough = jumps(case) or case.number("momentum") > HIGH_MOMENTUM
         rates = (_rate_too_high, _rate_too_low) if rough else (_rate_too_low, _rate_too_high)
         return (*rates, _train_longer, _too_small, _plateau)
-    return (_rate_too_high, _too_small, _train_longer, _plateau)
+    return (_rate_too_high, _rate_too_low, _too_small, _train_longer, _plateau)
 
 
 def steps_are_large(case: Case) -> bool:
@@ -109,14 +110,22 @@ def _input_scale(case: Case) -> Suspicion | None:
 
 
 def _target_scale(case: Case) -> Suspicion | None:
-    """A regression whose targets lie far from zero beside their spread: zero outputs cost many times a
-    constant's loss, and most of the training goes into finding that constant.
+    """A regression whose targets lie far from zero beside their spread, or spread far beyond 1: most of the
+    training goes into finding their mean and their size.
     """
     expected, constant = case.facts.expected_loss, case.facts.constant_loss
-    if math.isfinite(case.facts.label_entropy) or not constant > 0 or not expected > FAR_TARGETS * constant:
+    spread, outputs = case.check.measurement("target_std"), case.check.measurement("output_std")
+    if math.isnan(spread):
         return None
-    why = f"zero outputs cost {expected:.3g}, the targets' mean only {constant:.3g}: the targets are far from zero"
-    return Suspicion(VerdictCode.INPUT_SCALE, why, ({"output_bias": "prior"},), strong=True)
+    start: Params = {"output_bias": "prior"}
+    if spread > WIDE_TARGETS and outputs > 0:
+        start["output_scale"] = min(spread / outputs, 1e6)
+        why = f"the targets' standard deviation is {spread:.3g}, that of the first outputs {outputs:.2g}"
+    elif constant > 0 and expected > FAR_TARGETS * constant:
+        why = f"zero outputs cost {expected:.3g}, the targets' mean only {constant:.3g}: the targets are far from zero"
+    else:
+        return None
+    return Suspicion(VerdictCode.INPUT_SCALE, why, (start,), strong=True)
 
 
 def _initialization(case: Case) -> Suspicion | None:
@@ -152,7 +161,8 @@ def _late_start(case: Case) -> bool:
     """The loss stood still and then fell fast: not a low rate, which is slow all the time."""
     flat, steps = case.feature("flat_fraction"), case.feature("flat_steps")
     stood = flat > FLAT_FRACTION and steps > FLAT_STEPS and case.number("warmup_epochs") == 0
-    return stood and case.learned and not still_falling(case)
+    constant = case.values["schedule"] == "constant"
+    return stood and constant and case.learned and not still_falling(case)
 
 
 def _over_regularized(case: Case) -> Suspicion | None:
@@ -188,6 +198,7 @@ def _decay_too_early(case: Case) -> Suspicion | None:
         VerdictCode.DECAY_TOO_EARLY,
         f"the learning rate was cut at epoch {cut:.3g} of {case.epochs:g}",
         ({"schedule": "constant"},),
+        share=min(max(QUARTER, cut / case.epochs + BEYOND_CUT), LONGEST),
     )
 
 
@@ -237,6 +248,8 @@ def _rate_too_low(case: Case) -> Suspicion | None:
     if not case.learned:
         factors = _upwards(case.feature("update_ratio_max"))
         return _rates(VerdictCode.LR_TOO_LOW, "the loss never left chance", rate, factors, share=0.12)
+    if not still_falling(case):
+        return _rates(VerdictCode.LR_TOO_LOW, "the loss stands still unfitted", rate, (10,), share=0.12)
     return _rates(VerdictCode.LR_TOO_LOW, "the training loss still falls slowly", rate, (10, 100), share=0.12)
 
 

@@ -65,6 +65,7 @@ def check(prepared: Prepared) -> Measurements:
         "floor_loss": floor_loss(probe),
         "chance_loss": chance_loss(probe),
         "output_std": float(probe.outputs.float().std(correction=0)),
+        **_target_std(prepared),
         "duplicate_ratio": _duplicate_ratio(probe),
     }
     found.update(_sizes(prepared))
@@ -153,6 +154,13 @@ def _label_statistics(prepared: Prepared) -> dict[str, float]:
         "label_entropy": float(-torch.special.xlogy(shares, shares).sum()),
         "majority_fraction": float(shares.max()),
     }
+
+
+def _target_std(prepared: Prepared) -> dict[str, float]:
+    """`target_std`, the standard deviation of a regression's targets; nothing for classes and labels."""
+    targets = prepared.some_targets()
+    values = targets.is_floating_point() and not bool(((targets == 0) | (targets == 1)).all())
+    return {"target_std": float(targets.double().std(correction=0))} if values else {}
 
 
 def _yes_no_majority(targets: Tensor) -> float:

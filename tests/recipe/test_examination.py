@@ -28,7 +28,7 @@ def run(train: list[float], val: list[float], **features: float) -> Outcome:
 
 def steady(level: float, count: int = 20) -> list[float]:
     """Rises fast and stays."""
-    return [level * min(1.0, (i + 2) / 5) for i in range(count)]
+    return [level * min(1.0, (i + 2) / 3) for i in range(count)]
 
 
 DIVERGED = Outcome(state="diverged", measurements={"diverged_at": 5.0})
