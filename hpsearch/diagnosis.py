@@ -45,8 +45,8 @@ class Diagnosis(Record):
     columns: dict[str, str] = {}
 
     @classmethod
-    def passively(cls, verdict: Verdict, note: str) -> "Diagnosis":
-        """A verdict that no probe has confirmed."""
+    def of(cls, verdict: Verdict, *, cost: dict[str, Number], note: str | None = None) -> "Diagnosis":
+        """A verdict with what it cost. `note`: of a passive one, what would prove it."""
         return cls(
             verdict=verdict.code,
             confidence=verdict.confidence,
@@ -56,7 +56,12 @@ class Diagnosis(Record):
             probe=verdict.probe,
             remedy=None if verdict.remedy is None else Cure.of(verdict.remedy),
             alternatives=verdict.alternatives,
-            cost={"probe_steps": 0.0},
-            passive=True,
-            note=note,
+            cost=cost,
+            passive=note is not None,
+            note=note or "",
         )
+
+    @classmethod
+    def passively(cls, verdict: Verdict, note: str) -> "Diagnosis":
+        """A verdict that no probe has confirmed."""
+        return cls.of(verdict, cost={"probe_steps": 0.0}, note=note)

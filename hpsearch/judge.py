@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpsearch.diagnosis import Cure, Diagnosis
+from hpsearch.diagnosis import Diagnosis
 from hpsearch.passive import note_on
 from hpsearch.recipe.case import Case, Probe, Result
 from hpsearch.recipe.examination import examine
@@ -59,24 +59,8 @@ def diagnose(
         "probe_steps": float(bench.probe_steps),
         "seconds": time.perf_counter() - began,
     }
-    return diagnosis(verdict, cost, passive=not probes).model_dump(mode="json")
-
-
-def diagnosis(verdict: Verdict, cost: dict[str, float], *, passive: bool) -> Diagnosis:
-    """A verdict in the words of the interface."""
-    return Diagnosis(
-        verdict=verdict.code,
-        confidence=verdict.confidence,
-        text=verdict.text,
-        evidence=verdict.evidence,
-        segment=verdict.segment,
-        probe=verdict.probe,
-        remedy=None if verdict.remedy is None else Cure.of(verdict.remedy),
-        alternatives=verdict.alternatives,
-        cost=cost,
-        passive=passive,
-        note=note_on(verdict.code) if passive else "",
-    )
+    note = None if probes else note_on(verdict.code)
+    return Diagnosis.of(verdict, cost=cost, note=note).model_dump(mode="json")
 
 
 @dataclass
