@@ -1,6 +1,5 @@
 """One run judged without a server: train it, probe it, say what is wrong and what to do."""
 
-import logging
 import tempfile
 import time
 from collections.abc import Mapping
@@ -26,7 +25,6 @@ from hpsearch.training.task import Task
 from hpsearch.vocabulary import Knob, check_value, hyperparameters, knobs_of
 from hpsearch.wire import Assignment
 
-logger = logging.getLogger(__name__)
 LOSSES = ("mse", "mae")
 ANY_MODEL: Params = {"extra_capacity": 4}
 SIZES = ("hidden_units", "channels", "hidden_layers")  # of the vocabulary, beside a task's own knobs

@@ -57,9 +57,6 @@ class Level:
     val_metric: float
 
 
-NOTHING = Level(0.0, 0.0, 0.0, 0.0)
-
-
 @dataclass(frozen=True)
 class Case:
     """Everything an examination may look at.
