@@ -67,12 +67,12 @@ def nothing_helps(probe: Probe) -> Outcome:
     return run(steady(0.7, round(probe.epochs)), steady(0.69, round(probe.epochs)))
 
 
-def only(knob: str, value: Any = None) -> Law:
-    """A world in which one knob is what is wrong."""
+def only(knob: str, value: Any = None, *, base: float = 0.7) -> Law:
+    """A world in which one knob is what is wrong; all other probes do as well as `base`."""
 
     def law(probe: Probe) -> Outcome:
         helps = knob in probe.changes and value in (None, probe.changes[knob])
-        level = 0.99 if helps else 0.7
+        level = 0.99 if helps else base
         return run(steady(level, round(probe.epochs)), steady(level - 0.01, round(probe.epochs)))
 
     return law
@@ -121,6 +121,14 @@ def test_probes_cost_at_most_the_run(outcome: Outcome, law: Law) -> None:
     assert sum(p.epochs - (EPOCHS if p.continues else 0) for p in asked) <= EPOCHS
 
 
+def test_what_can_not_be_paid_is_not_asked_for() -> None:
+    suspect = {"dropout": 0.9, "momentum": 0.99, "schedule": "step", "step_epochs": 1.0, "step_factor": 0.01}
+    check = check_outcome(weight_scale_min=0.01, weight_scale_max=1.0)
+    _, asked = examined(run(steady(0.7), steady(0.69)), nothing_helps, check=check, **suspect)
+    spent = sum(p.epochs - (EPOCHS if p.continues else 0) for p in asked)
+    assert 0.7 * EPOCHS < spent <= EPOCHS
+
+
 def test_a_diverged_run_tries_lower_rates_and_the_best_ones_neighbours() -> None:
     verdict, asked = examined(DIVERGED, only("learning_rate", 0.01))
     assert verdict.code is VerdictCode.LR_TOO_HIGH
@@ -137,8 +145,33 @@ def test_a_run_at_chance_is_never_ok() -> None:
 
 def test_more_capacity_beside_faded_gradients_does_not_hide_them() -> None:
     faded = check_outcome(gradient_ratio=1e-6)
-    verdict, _ = examined(run(steady(0.1), steady(0.1)), only("extra_capacity"), check=faded)
+    verdict, _ = examined(run(steady(0.1), steady(0.1)), only("extra_capacity", base=0.1), check=faded)
     assert verdict.code is VerdictCode.VANISHING
+    assert verdict.probe is not None
+    assert verdict.probe["changes"] == {"extra_capacity": 4}, "no size is the cause, but only size helped"
+
+
+def test_more_capacity_does_not_hide_a_run_that_still_falls() -> None:
+    rising = [0.03 * (i + 1) for i in range(20)]
+
+    def law(probe: Probe) -> Outcome:
+        level = 0.9 if "extra_capacity" in probe.changes else 0.75 if probe.continues else 0.3
+        return run(steady(level, 5), steady(level, 5))
+
+    verdict, _ = examined(run(rising, rising, train_trend_p=0.001, best_position=1.0), law)
+    assert verdict.code is VerdictCode.TRAIN_LONGER
+
+
+def test_a_lead_early_on_proves_only_where_it_is_decisive() -> None:
+    """Ahead at the same epoch, not at the end: a quarter of all there is to gain decides."""
+
+    def lead(level: float) -> VerdictCode:
+        late = [*[0.3] * 10, *[0.8] * 10]
+        verdict, _ = examined(run(late, late), lambda probe: run(steady(level, 5), steady(level, 5)))
+        return verdict.code
+
+    assert lead(0.79) is not VerdictCode.OK
+    assert lead(0.45) is VerdictCode.OK
 
 
 def test_a_wide_gap_is_overfitting_and_a_regularizer_that_helps_is_the_remedy() -> None:
