@@ -1,16 +1,23 @@
 """One run under examination: what it was, what was measured of it, and what its probes found."""
 
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from hpsearch.curves import LATE_SHARE
 from hpsearch.recipe.history import Facts
 from hpsearch.records import Measured
 from hpsearch.space import Params
 
 TAIL = 2  # evaluations that are averaged where one would be noise
+TREND_P, LATE_DROP, FEW = (
+    0.1,
+    0.05,
+    6,
+)  # a falling trend; of all that was made; evaluations too few for a test
 COLLAPSE = 0.3  # of the loss at chance that a run lost again
 
 
@@ -178,6 +185,18 @@ class Case:
         return bool(losses) and losses[-1] - min(losses) > COLLAPSE * chance > 0
 
     @cached_property
+    def still_falling(self) -> bool:
+        """The training loss has a falling trend at the end (Mann-Kendall), and made there a noticeable part of
+        all that it has made since chance.
+        """
+        losses = self.run.seen.measurement_list("curve_train_loss")
+        if len(losses) < 2 or not (_descends(losses) or self.feature("train_trend_p") < TREND_P):
+            return False
+        at = losses[math.floor((1 - LATE_SHARE) * (len(losses) - 1))]
+        made = max(self.facts.chance_loss, losses[0]) - losses[-1]
+        return at - losses[-1] > LATE_DROP * made > 0
+
+    @cached_property
     def learned(self) -> bool:
         """Better than chance on training data."""
         return self.end.train_skill > 0.05 or (
@@ -188,3 +207,8 @@ class Case:
 def _tail(values: Sequence[float]) -> float:
     finite = [value for value in values[-TAIL:] if math.isfinite(value)]
     return statistics.fmean(finite) if finite else math.nan
+
+
+def _descends(losses: Sequence[float]) -> bool:
+    """Too few for a test of trend: each lower than the one before."""
+    return len(losses) < FEW and all(after < before for before, after in itertools.pairwise(losses))

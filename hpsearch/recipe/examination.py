@@ -21,7 +21,8 @@ from hpsearch.recipe.findings import (
     without_proof,
 )
 from hpsearch.recipe.segments import evaluated_curve, segment_of
-from hpsearch.recipe.suspicions import Suspicion, regularizers, still_falling, suspicions
+from hpsearch.recipe.suspicion import Suspicion
+from hpsearch.recipe.suspicions import regularizers, suspicions
 from hpsearch.records import Verdict
 from hpsearch.vocabulary import VerdictCode
 
@@ -221,7 +222,7 @@ def _cause(
     if len(size) == len(helping):
         blocked = sick is not None and (not case.learned or sick.code in BLOCKING)
         return (sick, size[0][1]) if sick is not None and blocked else size[0]
-    if still_falling(case) or sick is not None:
+    if case.still_falling or sick is not None:
         helping = [pair for pair in helping if pair not in size]
     most = max(strength(e) for _, e in helping)
 

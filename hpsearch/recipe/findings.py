@@ -8,7 +8,7 @@ from hpsearch.recipe.case import Case, Level
 from hpsearch.recipe.diagnosis import Symptoms, passive
 from hpsearch.recipe.effects import Effect
 from hpsearch.recipe.remedies import TEXTS
-from hpsearch.recipe.suspicions import Suspicion
+from hpsearch.recipe.suspicion import Suspicion
 from hpsearch.records import Evidence, Remedy, Verdict
 from hpsearch.space import Params
 from hpsearch.vocabulary import VerdictCode

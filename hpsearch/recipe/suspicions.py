@@ -4,61 +4,38 @@ A suspicion is raised by passive evidence and proved by a probe: recipe.md §3 s
 several changes help: a wrong scale of the inputs is also softened by a lower rate, and not the other way round.
 """
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from hpsearch.curves import LATE_SHARE
-from hpsearch.recipe import initial_loss
 from hpsearch.recipe.case import Case
+from hpsearch.recipe.data_tests import badly_scaled
 from hpsearch.recipe.history import NO_REGULARIZATION
+from hpsearch.recipe.loss_tests import RATIO_FAIL, RATIO_PASS
+from hpsearch.recipe.loss_tests import ratio as initial_ratio
+from hpsearch.recipe.model_tests import DEAD_SHARE
+from hpsearch.recipe.rates import (
+    HIGH_MOMENTUM,
+    LONG_WARMUP,
+    jumps,
+    rate_too_high,
+    rate_too_low,
+    steps_are_large,
+)
+from hpsearch.recipe.suspicion import QUARTER, Raise, Suspicion
 from hpsearch.space import Params
 from hpsearch.vocabulary import VerdictCode
 
-QUARTER = 0.25  # of the run's length that most probes train for
 HEAVY_DECAY, HEAVY_DROPOUT, HEAVY_SMOOTHING = 1e-3, 0.3, 0.2
 SCALE_LOW, SCALE_HIGH = 0.15, 4.0  # of weights times sqrt(fan-in): torch 0.58, kaiming 1 to 1.4
-SPIKE, ROUGH = 1.5, 0.3
-WILD_UPDATE = 0.05  # of the weights in one step: four times the 95th percentile at the best rates
-USUAL_UPDATE = 3e-3  # of the weights a step, at the best rates measured (recipe.md, step 3)
 FLAT_FRACTION, FLAT_STEPS = 0.10, 20
-TREND_P, LATE_DROP, FEW = 0.1, 0.05, 6
-LATE_BEST = 0.75  # position of the best epoch from which longer training may pay
 BEYOND_CUT, LONGEST = 0.4, 0.6  # of the run: how far past the cut a constant rate is followed, and at most
-HARD_CLIPPING = 3.0  # times clip_norm: the Playbook calls more than half of the updates clipped too much
 TINY_INPUTS = 0.02
 JITTER = 1.0  # of the outputs' spread: a third of the last hidden units dropped
 FAR_TARGETS, WIDE_TARGETS = 4.0, 10.0
 SHORT = 5  # epochs, below which more of them are the first thing to try
-HIGH_MOMENTUM = 0.95
-LONG_WARMUP = 0.3  # of the run
 ORDERED = 0.3
 FADING = 1e-2  # gradient or signal that arrives, below which vanishing is suspected
 STANDARD_INIT: Params = {"initialization": "kaiming", "output_scale": 1.0}
-
-
-@dataclass(frozen=True)
-class Suspicion:
-    """`tries`: changes, each enough to prove it, the likeliest first. `share`: of the run's length that one
-    try trains for, or, where it `continues` the run, goes on for.
-    """
-
-    code: VerdictCode
-    why: str
-    tries: tuple[Params, ...]
-    share: float = QUARTER
-    continues: bool = False
-    halves: bool = False  # proved by what a run of half the length loses
-    strong: bool = False  # by numbers that no healthy run has
-
-    @property
-    def refines(self) -> bool:
-        """Whether neighbours of the change that helped are worth a look."""
-        return all(list(change) == ["learning_rate"] for change in self.tries)
-
-
-Raise = Callable[[Case], Suspicion | None]
 
 
 def suspicions(case: Case) -> Iterator[Suspicion]:
@@ -73,36 +50,21 @@ def general(case: Case) -> tuple[Raise, ...]:
     """Rates, length and size, in the order in which this run's curve makes them likely."""
     rates: tuple[Raise, ...]
     if case.run.diverged or not case.learned:
-        rates = (_rate_too_high, _rate_too_low) if steps_are_large(case) else (_rate_too_low, _rate_too_high)
+        rates = (rate_too_high, rate_too_low) if steps_are_large(case) else (rate_too_low, rate_too_high)
         return (*rates, _too_small)
     if case.epochs < SHORT:
         if steps_are_large(case):
-            return (_rate_too_high, _train_longer, _rate_too_low, _too_small)
-        return (_train_longer, _rate_too_low, _rate_too_high, _too_small)
-    if still_falling(case) or case.number("warmup_epochs") > LONG_WARMUP * case.epochs:
+            return (rate_too_high, _train_longer, rate_too_low, _too_small)
+        return (_train_longer, rate_too_low, rate_too_high, _too_small)
+    if case.still_falling or case.number("warmup_epochs") > LONG_WARMUP * case.epochs:
         rough = jumps(case) or case.number("momentum") > HIGH_MOMENTUM
-        rates = (_rate_too_high, _rate_too_low) if rough else (_rate_too_low, _rate_too_high)
+        rates = (rate_too_high, rate_too_low) if rough else (rate_too_low, rate_too_high)
         return (*rates, _train_longer, _too_small, _plateau)
-    return (_rate_too_high, _rate_too_low, _too_small, _train_longer, _plateau)
-
-
-def steps_are_large(case: Case) -> bool:
-    """Which direction of the learning rate to look at first: down where the loss jumped or updates are large."""
-    return (
-        case.run.diverged
-        or case.collapsed
-        or jumps(case)
-        or case.feature("update_ratio_median") > USUAL_UPDATE
-        or case.feature("update_ratio_max") > WILD_UPDATE
-    )
-
-
-def jumps(case: Case) -> bool:
-    return case.feature("loss_spike") > SPIKE or case.feature("noise") > ROUGH
+    return (rate_too_high, rate_too_low, _too_small, _train_longer, _plateau)
 
 
 def _input_scale(case: Case) -> Suspicion | None:
-    verdict, size = initial_loss.badly_scaled(case.check), case.check.measurement("input_abs_mean")
+    verdict, size = badly_scaled(case.check), case.check.measurement("input_abs_mean")
     if case.values["preprocessing"] == "standardized" or not (verdict or size < TINY_INPUTS):
         return None
     why = verdict.text if verdict else f"inputs are tiny (mean |x| {size:.2g})"
@@ -132,23 +94,23 @@ def _initialization(case: Case) -> Suspicion | None:
     """Dead units, fading signals, or weights that no usual initialization draws."""
     check = case.check
     low, high = check.measurement("weight_scale_min"), check.measurement("weight_scale_max")
-    ratio = initial_loss.ratio(check)
+    ratio = initial_ratio(check)
     gradient, signal = check.measurement("gradient_ratio"), check.measurement("signal_ratio")
     zero, dead = check.measurement("zero_weight_fraction", 0.0), check.measurement("dead_fraction")
     code, strong = VerdictCode.BAD_INIT, True
     share = 0.8 if case.fitted else 0.4 if case.learned else QUARTER
     if zero > 0:
         why = f"{zero:.0%} of the weight tensors start at zero"
-    elif dead > initial_loss.DEAD_SHARE:
+    elif dead > DEAD_SHARE:
         code, why = VerdictCode.DEAD, f"{dead:.0%} of a layer's units are silent at the start"
     elif gradient < FADING or signal < FADING:
         code = VerdictCode.VANISHING
         why = f"first / last layer's gradient {gradient:.1e}, last hidden signal / input {signal:.1e}"
-    elif ratio > initial_loss.RATIO_FAIL:
+    elif ratio > RATIO_FAIL:
         why = f"the initial loss is {ratio:.2g} times what is expected"
     elif high > SCALE_HIGH or low < SCALE_LOW:
         why = f"weights times sqrt(fan-in) are between {low:.2g} and {high:.2g}; 0.6 to 1.4 is usual"
-    elif ratio > initial_loss.RATIO_PASS:
+    elif ratio > RATIO_PASS:
         why, strong = f"the initial loss is {ratio:.2g} times what is expected", False
     elif _late_start(case):
         why, strong = f"the loss stood still for the first {case.feature('flat_steps'):.0f} steps", False
@@ -162,7 +124,7 @@ def _late_start(case: Case) -> bool:
     flat, steps = case.feature("flat_fraction"), case.feature("flat_steps")
     stood = flat > FLAT_FRACTION and steps > FLAT_STEPS and case.number("warmup_epochs") == 0
     constant = case.values["schedule"] == "constant"
-    return stood and constant and case.learned and not still_falling(case)
+    return stood and constant and case.learned and not case.still_falling
 
 
 def _over_regularized(case: Case) -> Suspicion | None:
@@ -214,83 +176,6 @@ def _cut_epoch(case: Case) -> float:
             return length * 2 / 3
 
 
-def _rate_too_high(case: Case) -> Suspicion | None:
-    spike, rate, momentum = case.feature("loss_spike"), case.number("learning_rate"), case.number("momentum")
-    high = VerdictCode.LR_TOO_HIGH
-    if momentum > HIGH_MOMENTUM:
-        why = f"momentum {momentum:g} multiplies the rate by {1 / (1 - momentum):.3g}"
-        tries: tuple[Params, ...] = ({"momentum": 0.9}, {"learning_rate": rate * 0.1})
-        return Suspicion(high, why, tries, share=0.4, strong=True)
-    if case.run.diverged:
-        return _rates(high, "the run diverged", rate, (0.1, 0.01), share=0.2, strong=True)
-    if case.collapsed:
-        why = "the loss had fallen and rose again for good"
-        return _rates(high, why, rate, (0.1, 0.01), share=0.2, strong=True)
-    if not case.learned:
-        why = f"the loss stays at chance, its highest {spike:.2g} times its start"
-        return _rates(high, why, rate, (0.1, 0.01), share=0.15)
-    if spike > SPIKE and case.fitted:
-        why = f"the loss reached {spike:.2g} times its start before it fell"
-        return _rates(high, why, rate, (0.1, 10**-0.5), share=0.4, strong=True)
-    why = f"the loss came to rest unfitted (noise {case.feature('noise'):.2f}, highest {spike:.2g} times its start)"
-    return _rates(high, why, rate, (0.1,), share=0.15)
-
-
-def _rate_too_low(case: Case) -> Suspicion | None:
-    rate, warmup = case.number("learning_rate"), case.number("warmup_epochs")
-    if warmup > LONG_WARMUP * case.epochs:
-        why = f"warmup takes {warmup:g} epochs of a run of {case.epochs:g}"
-        return Suspicion(VerdictCode.LR_TOO_LOW, why, ({"warmup_epochs": 0.0},), share=0.3)
-    clip, norm = case.number("clip_norm"), case.feature("grad_norm_median")
-    if 0 < clip < norm / HARD_CLIPPING:
-        why = f"half of the gradients are {norm / clip:.2g} times as long as clip_norm lets through, and more"
-        return Suspicion(VerdictCode.LR_TOO_LOW, why, ({"clip_norm": 0.0},), share=0.3)
-    if not case.learned:
-        factors = _upwards(case.feature("update_ratio_max"))
-        return _rates(VerdictCode.LR_TOO_LOW, "the loss never left chance", rate, factors, share=0.12)
-    if not still_falling(case):
-        return _rates(VerdictCode.LR_TOO_LOW, "the loss stands still unfitted", rate, (10,), share=0.12)
-    return _rates(VerdictCode.LR_TOO_LOW, "the training loss still falls slowly", rate, (10, 100), share=0.12)
-
-
-def _upwards(ratio: float) -> tuple[float, ...]:
-    """Factors on a rate that is too low: the one that brings updates to their usual size, and decades."""
-    decades = (10.0, 100.0, 1000.0)
-    if not 0 < ratio < USUAL_UPDATE / 2000:
-        return decades
-    return (10.0 ** round(math.log10(USUAL_UPDATE / ratio)), 1000.0, 100.0)
-
-
-def _rates(
-    code: VerdictCode,
-    why: str,
-    rate: float,
-    factors: tuple[float, ...],
-    share: float,
-    *,
-    strong: bool = False,
-) -> Suspicion:
-    tries: tuple[Params, ...] = tuple({"learning_rate": rate * factor} for factor in factors)
-    return Suspicion(code, why, tries, share=share, strong=strong)
-
-
-def still_falling(case: Case) -> bool:
-    """The training loss has a falling trend at the end (Mann-Kendall), and made there a noticeable part of
-    all that it has made since chance.
-    """
-    losses = case.run.seen.measurement_list("curve_train_loss")
-    if len(losses) < 2 or not (_descends(losses) or case.feature("train_trend_p") < TREND_P):
-        return False
-    at = losses[math.floor((1 - LATE_SHARE) * (len(losses) - 1))]
-    made = max(case.facts.chance_loss, losses[0]) - losses[-1]
-    return at - losses[-1] > LATE_DROP * made > 0
-
-
-def _descends(losses: Sequence[float]) -> bool:
-    """Too few for a test of trend: each lower than the one before."""
-    return len(losses) < FEW and all(after < before for before, after in itertools.pairwise(losses))
-
-
 def _plateau(case: Case) -> Suspicion | None:
     if case.values["schedule"] != "constant":
         return None
@@ -306,7 +191,7 @@ def _train_longer(case: Case) -> Suspicion | None:
         # It can't be continued: whether twice the length would pay, half the length tells.
         why = "the training data are not fit, and half the length does much worse"
         return Suspicion(VerdictCode.TRAIN_LONGER, why, ({},), share=0.5, halves=True)
-    share = 0.8 if case.epochs < SHORT else 0.3 if still_falling(case) else 0.2
+    share = 0.8 if case.epochs < SHORT else 0.3 if case.still_falling else 0.2
     return Suspicion(
         VerdictCode.TRAIN_LONGER, "the training data are not fit yet", ({},), share=share, continues=True
     )

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from hpsearch.recipe.initial_loss import judge, ratio
+from hpsearch.recipe.initial_loss import judge
+from hpsearch.recipe.loss_tests import ratio
 from hpsearch.records import Program, StageState, Trial, TrialPlan
 from hpsearch.vocabulary import VerdictCode
 from tests.recipe.world import check_outcome, trial_of

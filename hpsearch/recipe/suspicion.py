@@ -1,0 +1,33 @@
+"""One thing that may be wrong with a run, and the changes that would prove it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hpsearch.recipe.case import Case
+from hpsearch.space import Params
+from hpsearch.vocabulary import VerdictCode
+
+QUARTER = 0.25  # of the run's length that most probes train for
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """`tries`: changes, each enough to prove it, the likeliest first. `share`: of the run's length that one
+    try trains for, or, where it `continues` the run, goes on for.
+    """
+
+    code: VerdictCode
+    why: str
+    tries: tuple[Params, ...]
+    share: float = QUARTER
+    continues: bool = False
+    halves: bool = False  # proved by what a run of half the length loses
+    strong: bool = False  # by numbers that no healthy run has
+
+    @property
+    def refines(self) -> bool:
+        """Whether neighbours of the change that helped are worth a look."""
+        return all(list(change) == ["learning_rate"] for change in self.tries)
+
+
+Raise = Callable[[Case], Suspicion | None]
