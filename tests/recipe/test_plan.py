@@ -9,7 +9,7 @@ import pytest
 from hpsearch.recipe.carry import Carry
 from hpsearch.recipe.plan import decide, stop_reason
 from hpsearch.records import Outcome, StageState, StudyState, TrialPlan, TrialState
-from tests.recipe.world import World, check_outcome, curves, quadratic, spec
+from tests.recipe.world import Law, World, check_outcome, curves, quadratic, spec
 
 
 def test_seven_steps_follow_each_other_and_the_study_completes() -> None:
@@ -133,6 +133,19 @@ def improving(plan: TrialPlan) -> dict[str, Any]:
     return {**curves(train_loss=losses, val_loss=losses, train=shares, val=shares), "train_trend_p": 0.001, "best_position": 1.0}  # fmt: skip
 
 
+def still_falling() -> Law:
+    """Every training run improves to its end."""
+    law = quadratic()
+
+    def falls(plan: TrialPlan) -> Outcome:
+        outcome = law(plan)
+        if "gap" not in outcome.measurements:
+            return outcome
+        return outcome.model_copy(update={"measurements": {**outcome.measurements, **improving(plan)}})
+
+    return falls
+
+
 def test_overfitting_turns_one_knob_family_a_round() -> None:
     law = quadratic()
 
@@ -168,15 +181,7 @@ def test_overfitting_turns_one_knob_family_a_round() -> None:
 
 
 def test_longer_training_continues_the_points_already_trained() -> None:
-    law = quadratic()
-
-    def still_falling(plan: TrialPlan) -> Outcome:
-        outcome = law(plan)
-        if "gap" not in outcome.measurements:
-            return outcome
-        return outcome.model_copy(update={"measurements": {**outcome.measurements, **improving(plan)}})
-
-    world = World(spec(recipe={"rounds": 2}), still_falling).play()
+    world = World(spec(recipe={"rounds": 2}), still_falling()).play()
     longer = world.trials_of(world.stage("refine", 1))
     assert {t.budget.epochs for t in longer if t.budget} == {30.0}
     by_id = {t.id: t for t in world.trials}
@@ -248,15 +253,7 @@ def test_rounds_stop_when_they_should(carry: Carry, reason: str | None) -> None:
 
 
 def test_a_winner_that_still_improves_keeps_its_learning_rate_in_final() -> None:
-    law = quadratic()
-
-    def still_falling(plan: TrialPlan) -> Outcome:
-        outcome = law(plan)
-        if "gap" not in outcome.measurements:
-            return outcome
-        return outcome.model_copy(update={"measurements": {**outcome.measurements, **improving(plan)}})
-
-    world = World(spec(recipe={"rounds": 2}), still_falling).play()
+    world = World(spec(recipe={"rounds": 2}), still_falling()).play()
     final = world.trials_of(world.stage("final"))
     assert {trial.params.get("schedule") for trial in final} == {None}
 
