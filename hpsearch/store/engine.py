@@ -122,9 +122,13 @@ class Database:
             return datetime.fromtimestamp(tx.execute(_POSTGRES_TIME).scalar_one(), UTC)
 
     def close(self) -> None:
-        """Close every connection; SQLite's writer goes last, so that it empties the write-ahead log."""
+        """Close every connection; SQLite's writer goes last, so that it empties the write-ahead log.
+
+        Waits for a write in progress: closing SQLite's connection under the thread that uses it kills the process.
+        """
         self._readers.dispose()
-        self._writer.dispose()
+        with self._writing():
+            self._writer.dispose()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

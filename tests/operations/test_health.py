@@ -36,9 +36,11 @@ def test_a_database_that_is_gone_is_not_ready(settings: Settings) -> None:
         open_resources(settings) as held,
         TestClient(create_app(resources=held), base_url="http://127.0.0.1") as http,
     ):
-        held.db.close()
+        # Other files under the old names: writing into those that an open connection maps would kill this process.
         for file in settings.home.path.glob("hpsearch.db*"):
-            file.write_bytes(b"not a database" * 1_000)
+            file.unlink()
+        (settings.home.path / "hpsearch.db").write_bytes(b"not a database" * 1_000)
+        held.db.close()
         answer = http.get("/readyz")
         assert answer.status_code == 503
         assert answer.json()["checks"]["database"] != "ok"

@@ -113,6 +113,22 @@ def test_writers_in_many_threads_take_turns(db: Database) -> None:
         assert tx.execute(text("SELECT n FROM counter")).scalar() == 60
 
 
+def test_closing_waits_for_the_write_in_progress(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    db = Database.open(url)
+    with db.write() as tx:
+        tx.execute(text("CREATE TABLE kept (n INTEGER)"))
+        closing = threading.Thread(target=db.close)
+        closing.start()
+        closing.join(0.1)
+        assert closing.is_alive()
+        tx.execute(text("INSERT INTO kept VALUES (7)"))
+    closing.join(10)
+    assert not closing.is_alive()
+    with Database.open(url).read() as tx:
+        assert tx.execute(text("SELECT n FROM kept")).scalar() == 7
+
+
 def test_an_error_rolls_the_transaction_back(db: Database) -> None:
     def fail() -> None:
         with db.write() as tx:
