@@ -1,4 +1,5 @@
 import math
+import random
 
 import pytest
 
@@ -31,6 +32,17 @@ def test_one_small_spike_is_forgiven() -> None:
 def test_a_rise_from_near_zero_below_three_times_the_first_is_no_divergence() -> None:
     watch = DivergenceWatch([2.0] + [1e-4] * 200)
     assert not any(watch.sees(2.0) for _ in range(50))
+
+
+def test_a_lucky_first_minibatch_is_no_measure() -> None:
+    losses = random.Random(0).choices([0.01, 0.1, 0.3, 2.0, 6.0], k=400)
+    watch = DivergenceWatch()
+    assert not any(watch.sees(loss) for loss in [0.001, *losses])
+
+
+def test_a_start_that_explodes_at_once_is_no_measure_either() -> None:
+    watch = DivergenceWatch([2.3, 40.0])
+    assert any(watch.sees(40.0 * 3**i) for i in range(30))
 
 
 def test_negative_losses_have_no_ratio() -> None:
