@@ -18,6 +18,7 @@ TREND_P, LATE_DROP, FEW = (
     0.05,
     6,
 )  # a falling trend; of all that was made; evaluations too few for a test
+FIT_SHARE, FIT_LOSS, FIT_VARIANCE = 0.995, 0.97, 0.99
 COLLAPSE = 0.3  # of the loss at chance that a run lost again
 
 
@@ -161,7 +162,9 @@ class Case:
             lost = min(max(1 - self.end.val_skill, 0.0), 1.0)
             return math.sqrt(2 / size) * lost
         jitter = self.feature("objective_se")
-        return max(self._binomial, 0.0 if math.isnan(jitter) else min(jitter, 3 * self._binomial))
+        if math.isnan(jitter) or self.feature("evaluations") < FEW:
+            return self._binomial  # a few evaluations show the run's rise, not its jitter
+        return max(self._binomial, min(jitter, 3 * self._binomial))
 
     @property
     def _binomial(self) -> float:
@@ -172,10 +175,12 @@ class Case:
 
     @cached_property
     def fitted(self) -> bool:
-        """The training data is learned as far as it can be: 99.5 % accuracy, or 97 % of the loss at chance."""
-        if self.accuracy and self.end.train_metric >= 0.995:
-            return True
-        return self.end.train_skill >= 0.97
+        """The training data is learned as far as it can be: 99.5 % accuracy, or 97 % of the loss at chance; of a
+        regression 99 %, whose loss is its score.
+        """
+        if self.accuracy:
+            return self.end.train_metric >= FIT_SHARE or self.end.train_skill >= FIT_LOSS
+        return self.end.train_skill >= FIT_VARIANCE
 
     @cached_property
     def collapsed(self) -> bool:

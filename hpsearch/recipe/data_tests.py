@@ -1,12 +1,16 @@
 """Step 1's tests of the data: finite, well scaled, labels that follow inputs, validation like training."""
 
+import math
+
 from hpsearch.recipe.checklist import failed, noted
 from hpsearch.records import Evidence, Measured, Verdict
 from hpsearch.vocabulary import VerdictCode
 
 INPUT_MEAN, INPUT_STD_RATIO = 10.0, 100.0
 VAL_SHIFT, VAL_STD_RATIO = 0.5, 2.0  # in standard deviations of the training inputs; a factor either way
-LABEL_SIGNAL, LABEL_SHARE = 0.25, 0.6  # validation labels that follow the inputs; training labels that don't
+LABEL_SIGNAL, LABEL_SHARE = 0.25, 0.7  # validation labels that follow the inputs; training labels that don't
+NEARLY_1 = 1 - 1e-9
+SURE = 3.0  # standard errors
 CROSS_SHARE, CROSS_DISTANCE = 0.5, 1.15
 
 
@@ -37,10 +41,13 @@ def validation_like_training(check: Measured, evidence: list[Evidence]) -> Verdi
 
 
 def labels_follow_inputs(check: Measured, evidence: list[Evidence]) -> Verdict | None:
-    """Neighbours agree on their label in the validation data and not in the training data."""
+    """Neighbours agree on their label in the validation data and not in the training data, by more than so
+    many samples leave to chance.
+    """
     train, validation = check.measurement("train_signal"), check.measurement("val_signal")
+    size = check.measurement("signal_size", math.inf)
     limit = LABEL_SHARE * validation
-    judged = validation > LABEL_SIGNAL
+    judged = validation > LABEL_SIGNAL and _differ(train, validation, size)
     ok = not judged or train >= limit
     if noted(
         evidence, "neighbours' agreement on training labels", train, f">= {limit:.2g}" if judged else "", ok
@@ -53,6 +60,12 @@ def labels_follow_inputs(check: Measured, evidence: list[Evidence]) -> Verdict |
         "look at the training labels: shuffled, shifted against the inputs, or partly wrong",
         confidence=0.9 if train < LABEL_SHARE / 2 * validation else 0.7,
     )
+
+
+def _differ(train: float, validation: float, size: float) -> bool:
+    """Fisher's z: an atanh of a correlation has the standard error 1 / sqrt(n - 3)."""
+    low, high = (math.atanh(min(max(value, -NEARLY_1), NEARLY_1)) for value in (train, validation))
+    return high - low > SURE * math.sqrt(2 / max(size - 3, 1))
 
 
 def labels_mean_the_same(check: Measured, evidence: list[Evidence]) -> Verdict | None:

@@ -67,7 +67,7 @@ class Effect:
     def _val_better(self, before: Level) -> bool:
         share = _saved(before.val_skill, self.after.val_skill)
         if not self.accuracy:
-            return share >= VAL_LOSS_SHARE
+            return share >= VAL_LOSS_SHARE and self.after.val_skill - before.val_skill >= VAL_GAIN
         points = self.after.val_metric - before.val_metric
         sure = max(VAL_GAIN, self.noise)
         return points >= sure or (share >= VAL_LOSS_SHARE and points > -self.noise / 2)

@@ -7,11 +7,13 @@ the verdict is the change that helps (recipe.md §3.0).
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from hpsearch.recipe.case import Case, Probe
-from hpsearch.recipe.effects import DECISIVE, Effect, effect
+from hpsearch.recipe.effects import DECISIVE, VAL_GAIN, Effect, effect
 from hpsearch.recipe.findings import (
     bug,
+    easier_validation,
     evaluates_otherwise,
     not_enough,
     overfitting,
@@ -22,6 +24,7 @@ from hpsearch.recipe.findings import (
 )
 from hpsearch.recipe.segments import evaluated_curve, segment_of
 from hpsearch.recipe.suspicion import Suspicion
+from hpsearch.recipe.rates import SHORT
 from hpsearch.recipe.suspicions import regularizers, suspicions
 from hpsearch.records import Verdict
 from hpsearch.vocabulary import VerdictCode
@@ -29,11 +32,14 @@ from hpsearch.vocabulary import VerdictCode
 LEAST_EVALUATIONS = 3
 WHOLE_EPOCHS = 8  # a run so long is held against its probes at whole epochs
 SMALL_GAP, GAP, WIDE_GAP, VAL_RISE = 0.04, 0.10, 0.20, 1.10
+SKILL_GAP = 0.15  # of the loss explained
 LENGTH_SLOPE = 0.06  # of the validation figure that half of the run's length costs
 DATA_SLOPE = 0.03  # of the validation figure that half of the training data cost
 NEAR = 0.7  # of the best gain of several rates
 CUT_NEARLY = 0.25
 NEARLY = 0.6  # of the best gain: a more specific cause that gets so far is the cause
+EARLY_LEAD = 0.03  # of all there is to gain, at the same epoch
+AS_FAR, FOLLOWED = -0.03, 0.4  # a rate that got nearly as far in an eighth of the run; share it is followed for
 BLOCKING = (VerdictCode.VANISHING, VerdictCode.DEAD)  # no size helps behind them, only a way around
 STRONG_GAIN = 0.015  # that proves what step 1's numbers already say
 FASTER = 10**0.5  # neighbours of a proven learning rate
@@ -52,6 +58,7 @@ def _examine(case: Case) -> tuple[Probe, ...] | Verdict:
         bug(case)
         or evaluates_otherwise(case)
         or not_enough(case, LEAST_EVALUATIONS if not case.allowance else 1)
+        or easier_validation(case)
     )
     if found is not None:
         return found
@@ -61,6 +68,7 @@ def _examine(case: Case) -> tuple[Probe, ...] | Verdict:
     if case.fitted or overfits(case):
         # What is learned by heart needs no other rate or size; a sick start can still have cost it dearly.
         suspects = [suspicion for suspicion in suspects if suspicion.strong]
+    suspects = _followed(case, suspects)
     wanted = _next(case, suspects)
     return wanted or _conclude(case, suspects)
 
@@ -76,6 +84,20 @@ def gap_of(case: Case) -> float:
     if case.accuracy:
         return case.end.train_metric - case.end.val_metric
     return case.end.train_skill - case.end.val_skill
+
+
+def _followed(case: Case, suspects: Sequence[Suspicion]) -> list[Suspicion]:
+    """A higher rate that gets in an eighth of the run as far as the run in all is at the same floor, or on its
+    way past it: behind the probe of size, which a floor calls for, it is followed for longer.
+    """
+    found = list(suspects)
+    low = next((s for s in found if s.code is VerdictCode.LR_TOO_LOW and s.refines), None)
+    best = _best(case, low) if low is not None else None
+    if low is None or best is None or best.gain < AS_FAR or best.early_gain < EARLY_LEAD:
+        return found
+    size = next((i for i, s in enumerate(found) if s.code is VerdictCode.UNDERFIT), len(found) - 1)
+    longer = replace(low, tries=(dict(best.probe.changes),), share=FOLLOWED)
+    return [*found[: size + 1], longer, *found[size + 1 :]]
 
 
 # --- which probe next ------------------------------------------------------------------------------
@@ -186,7 +208,7 @@ def _conclude(case: Case, suspects: Sequence[Suspicion]) -> tuple[Probe, ...] | 
     longer = next((e for s, e in tried if s.code is VerdictCode.TRAIN_LONGER), None)
     helping = [(s, e) for s, e in tried if helps(case, s, e, longer)]
     if helping:
-        suspicion, best = _cause(case, suspects, helping)
+        suspicion, best = _slower(case, tried, helping) or _cause(case, suspects, helping)
         others = tuple(dict.fromkeys(s.code for s, _ in helping if s.code is not suspicion.code))
         return proven(case, suspicion, best, others)
     if overfits(case):
@@ -206,9 +228,30 @@ def _short_of_data(case: Case) -> tuple[Probe, ...] | Verdict:
     if result is not None and result.usable:
         halved = effect(case, probe, result)
         lost = halved.lost
-        if lost > max(DATA_SLOPE, 2 * case.noise):
+        # Losses that far apart leave less to prove.
+        apart = case.end.train_skill - case.end.val_skill > SKILL_GAP
+        if lost > (max(VAL_GAIN, case.noise) if apart else max(DATA_SLOPE, 2 * case.noise)):
             return short_of_data(case, halved)
     return without_proof(case, (), (), False, LEAST_EVALUATIONS)
+
+
+def _slower(
+    case: Case, tried: Sequence[tuple[Suspicion, Effect]], helping: Sequence[tuple[Suspicion, Effect]]
+) -> tuple[Suspicion, Effect] | None:
+    """A run at rest that a decay helps had too high a rate all along, unless that rate made more of the start
+    than a lower one does.
+    """
+    if case.still_falling or not any(s.code is VerdictCode.PLATEAU_DECAY for s, _ in helping):
+        return None
+    return next(
+        (
+            (s, e)
+            for s, e in tried
+            if s.code is VerdictCode.LR_TOO_HIGH
+            and (e.early_gain > EARLY_LEAD or (e.helps_validation and e.early_gain > 0))
+        ),
+        None,
+    )
 
 
 def _cause(
@@ -244,7 +287,8 @@ def strength(found: Effect) -> float:
 def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None) -> bool:
     """Whether the probe proves the suspicion: better than the run ever got, or far ahead of it so early."""
     if suspicion.halves:
-        return found.lost > max(LENGTH_SLOPE, 2 * case.noise)
+        slope = LENGTH_SLOPE / 2 if case.epochs < SHORT else LENGTH_SLOPE
+        return found.lost > max(slope, 2 * case.noise)
     at_end = found.helps_validation and (found.helps_training or case.fitted)
     enough = STRONG_GAIN if suspicion.strong else DECISIVE
     ahead = found.helps_early() and found.early_gain >= enough and found.gain > -0.03
@@ -256,7 +300,7 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
             # More steps at the same rate must not do as well.
             return at_end and (longer is None or found.beats(longer))
         case VerdictCode.TRAIN_LONGER:
-            return at_end and found.helps_clearly
+            return at_end and (found.helps_clearly or (case.epochs < SHORT and case.still_falling))
         case VerdictCode.OVER_REGULARIZED:
             return at_end
         case _:

@@ -18,6 +18,7 @@ LEAST_STEPS = 10
 CALM = 1.5  # times its start
 MODE_FACTOR, MODE_SHARE, MODE_NOISE, SMALL_BATCH = 2.0, 0.03, 0.5, 8
 NEAR_MAJORITY, FAR_ABOVE = 0.05, 0.25  # validation at chance, training far above it (recipe.md, rule 8)
+EASIER = 0.12  # that validation is ahead of training
 PROVEN, UNSURE, PASSIVE, CLEAR = 0.9, 0.7, 0.5, 0.95  # confidences
 
 
@@ -75,6 +76,22 @@ def not_enough(case: Case, least: int) -> Verdict | None:
         else f"the run ended as {case.run.state}: there is nothing to judge"
     )
     return Verdict(code=VerdictCode.NOT_ENOUGH_EVIDENCE, text=text, confidence=1.0, evidence=evidence(case))
+
+
+def easier_validation(case: Case) -> Verdict | None:
+    """Validation samples that are far easier than training samples: both are evaluated alike, so it is the
+    training labels that are wrong.
+    """
+    if case.run.diverged or not case.learned:
+        return None
+    level = case.end
+    lead = level.val_metric - level.train_metric if case.accuracy else level.val_skill - level.train_skill
+    if not lead > EASIER + 3 * case.noise:
+        return None
+    text = f"validation is much easier than training: {_level(case)}; wrong labels in training would do that"
+    return _unsure(case, VerdictCode.LABELS, text).model_copy(
+        update={"confidence": UNSURE, "alternatives": (VerdictCode.VAL_MISMATCH,)}
+    )
 
 
 def healthy(case: Case) -> Verdict:

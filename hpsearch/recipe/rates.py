@@ -9,9 +9,12 @@ from hpsearch.vocabulary import VerdictCode
 
 SPIKE, ROUGH = 1.5, 0.3
 WILD_UPDATE = 0.05  # of the weights in one step: four times the 95th percentile at the best rates
+LARGE_UPDATE = 1e-2  # the 95th percentile
 USUAL_UPDATE = 3e-3  # of the weights a step, at the best rates measured (recipe.md, step 3)
+TINY_UPDATE = 1e-4  # the 5th percentile
 HARD_CLIPPING = 3.0  # times clip_norm: the Playbook calls more than half of the updates clipped too much
 HIGH_MOMENTUM = 0.95
+SHORT = 5  # epochs, below which more of them are the first thing to try
 LONG_WARMUP = 0.3  # of the run
 
 
@@ -49,7 +52,8 @@ def rate_too_high(case: Case) -> Suspicion | None:
         why = f"the loss reached {spike:.2g} times its start before it fell"
         return _rates(high, why, rate, (0.1, 10**-0.5), share=0.4, strong=True)
     why = f"the loss came to rest unfitted (noise {case.feature('noise'):.2f}, highest {spike:.2g} times its start)"
-    return _rates(high, why, rate, (0.1,), share=0.15)
+    far = case.feature("update_ratio_median") > LARGE_UPDATE
+    return _rates(high, why, rate, (0.1, 0.01) if far else (0.1,), share=0.15)
 
 
 def rate_too_low(case: Case) -> Suspicion | None:
@@ -63,9 +67,14 @@ def rate_too_low(case: Case) -> Suspicion | None:
         return Suspicion(VerdictCode.LR_TOO_LOW, why, ({"clip_norm": 0.0},), share=0.3)
     if not case.learned:
         factors = _upwards(case.feature("update_ratio_max"))
-        return _rates(VerdictCode.LR_TOO_LOW, "the loss never left chance", rate, factors, share=0.12)
+        short = case.epochs < SHORT  # an eighth of it shows nothing: two rates at most, for longer
+        factors, share = (factors[:2], 0.4) if short else (factors, 0.12)
+        return _rates(VerdictCode.LR_TOO_LOW, "the loss never left chance", rate, factors, share=share)
     if not case.still_falling:
-        return _rates(VerdictCode.LR_TOO_LOW, "the loss stands still unfitted", rate, (10,), share=0.12)
+        # A rate far too low can look as settled as a floor does.
+        tiny = 0 < case.feature("update_ratio_median") < TINY_UPDATE
+        factors = (10.0, 100.0) if tiny else (10.0,)
+        return _rates(VerdictCode.LR_TOO_LOW, "the loss stands still unfitted", rate, factors, share=0.12)
     return _rates(VerdictCode.LR_TOO_LOW, "the training loss still falls slowly", rate, (10, 100), share=0.12)
 
 

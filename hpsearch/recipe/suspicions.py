@@ -16,6 +16,7 @@ from hpsearch.recipe.model_tests import DEAD_SHARE
 from hpsearch.recipe.rates import (
     HIGH_MOMENTUM,
     LONG_WARMUP,
+    SHORT,
     jumps,
     rate_too_high,
     rate_too_low,
@@ -26,13 +27,13 @@ from hpsearch.space import Params
 from hpsearch.vocabulary import VerdictCode
 
 HEAVY_DECAY, HEAVY_DROPOUT, HEAVY_SMOOTHING = 1e-3, 0.3, 0.2
+FAR_LEARNED = 0.9  # of the loss at chance
 SCALE_LOW, SCALE_HIGH = 0.15, 4.0  # of weights times sqrt(fan-in): torch 0.58, kaiming 1 to 1.4
 FLAT_FRACTION, FLAT_STEPS = 0.10, 20
 BEYOND_CUT, LONGEST = 0.4, 0.6  # of the run: how far past the cut a constant rate is followed, and at most
 TINY_INPUTS = 0.02
 JITTER = 1.0  # of the outputs' spread: a third of the last hidden units dropped
 FAR_TARGETS, WIDE_TARGETS = 4.0, 10.0
-SHORT = 5  # epochs, below which more of them are the first thing to try
 ORDERED = 0.3
 FADING = 1e-2  # gradient or signal that arrives, below which vanishing is suspected
 STANDARD_INIT: Params = {"initialization": "kaiming", "output_scale": 1.0}
@@ -94,11 +95,9 @@ def _initialization(case: Case) -> Suspicion | None:
     """Dead units, fading signals, or weights that no usual initialization draws."""
     check = case.check
     low, high = check.measurement("weight_scale_min"), check.measurement("weight_scale_max")
-    ratio = initial_ratio(check)
     gradient, signal = check.measurement("gradient_ratio"), check.measurement("signal_ratio")
     zero, dead = check.measurement("zero_weight_fraction", 0.0), check.measurement("dead_fraction")
-    code, strong = VerdictCode.BAD_INIT, True
-    share = 0.8 if case.fitted else 0.4 if case.learned else QUARTER
+    code, ratio = VerdictCode.BAD_INIT, initial_ratio(check)
     if zero > 0:
         why = f"{zero:.0%} of the weight tensors start at zero"
     elif dead > DEAD_SHARE:
@@ -110,19 +109,35 @@ def _initialization(case: Case) -> Suspicion | None:
         why = f"the initial loss is {ratio:.2g} times what is expected"
     elif high > SCALE_HIGH or low < SCALE_LOW:
         why = f"weights times sqrt(fan-in) are between {low:.2g} and {high:.2g}; 0.6 to 1.4 is usual"
-    elif ratio > RATIO_PASS:
-        why, strong = f"the initial loss is {ratio:.2g} times what is expected", False
-    elif _late_start(case):
-        why, strong = f"the loss stood still for the first {case.feature('flat_steps'):.0f} steps", False
     else:
         return None
-    return Suspicion(code, why, (STANDARD_INIT,), share=share, strong=strong)
+    return Suspicion(code, why, (STANDARD_INIT,), share=_start_share(case), strong=True)
+
+
+def _slow_start(case: Case) -> Suspicion | None:
+    """An initial loss or a late first fall that a healthy initialization may have too."""
+    if _initialization(case) is not None:
+        return None
+    ratio = initial_ratio(case.check)
+    if ratio > RATIO_PASS:
+        why = f"the initial loss is {ratio:.2g} times what is expected"
+    elif _late_start(case):
+        why = f"the loss stood still for the first {case.feature('flat_steps'):.0f} steps"
+    else:
+        return None
+    return Suspicion(VerdictCode.BAD_INIT, why, (STANDARD_INIT,), share=_start_share(case))
+
+
+def _start_share(case: Case) -> float:
+    """Of the run's length: what a start cost a run that got far shows only late."""
+    return 0.8 if case.end.train_skill > FAR_LEARNED else 0.4 if case.learned else QUARTER
 
 
 def _late_start(case: Case) -> bool:
     """The loss stood still and then fell fast: not a low rate, which is slow all the time."""
     flat, steps = case.feature("flat_fraction"), case.feature("flat_steps")
     stood = flat > FLAT_FRACTION and steps > FLAT_STEPS and case.number("warmup_epochs") == 0
+    stood = stood and case.epochs >= SHORT
     constant = case.values["schedule"] == "constant"
     return stood and constant and case.learned and not case.still_falling
 
@@ -191,7 +206,7 @@ def _train_longer(case: Case) -> Suspicion | None:
         # It can't be continued: whether twice the length would pay, half the length tells.
         why = "the training data are not fit, and half the length does much worse"
         return Suspicion(VerdictCode.TRAIN_LONGER, why, ({},), share=0.5, halves=True)
-    share = 0.8 if case.epochs < SHORT else 0.3 if case.still_falling else 0.2
+    share = 0.6 if case.epochs < SHORT else 0.3 if case.still_falling else 0.2
     return Suspicion(
         VerdictCode.TRAIN_LONGER, "the training data are not fit yet", ({},), share=share, continues=True
     )
@@ -234,5 +249,6 @@ SPECIFIC: tuple[Raise, ...] = (
     _initialization,
     _unshuffled,
     _over_regularized,
+    _slow_start,
     _decay_too_early,
 )

@@ -29,6 +29,7 @@ BASELINE = 20  # minibatch losses without updates, for step 3's test
 DESCENTS = (1e-2, 1e-3, 1e-4, 1e-5)  # predicted relative decreases of the loss
 TEST_DECAY = 1e-4
 SURE_LOGIT = 100.0
+LEAST_WEIGHTS = 32
 
 Measurements = dict[str, Number | list[Number]]
 
@@ -187,11 +188,13 @@ def _weight_statistics(probe: _Probe) -> dict[str, float]:
 
 def _weight_scales(model: nn.Module) -> dict[str, float]:
     """`weight_scale_min` and `weight_scale_max`: over the layers, std of the weights times sqrt(fan-in), which
-    is 0.58 as torch initializes, 1 to 1.4 for kaiming; recurrent weights by their hidden size.
+    is 0.58 as torch initializes, 1 to 1.4 for kaiming; recurrent weights by their hidden size. Layers of a few
+    weights are left out: what they drew says nothing.
     """
     scales = [
         float(m.weight.detach().std(correction=0)) * math.sqrt(m.weight[0].numel())
         for m in weight_layers(model)
+        if m.weight.numel() >= LEAST_WEIGHTS
     ]
     for module in model.modules():
         if isinstance(module, nn.RNNBase):

@@ -6,6 +6,7 @@ Shuffled training labels look like an overfit model in every curve; the data the
 # N samples, F features, T target entries (one-hot classes, labels, or values)
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -17,37 +18,41 @@ SAMPLES = 512  # in one comparison
 FEATURES = 2_048
 CHUNKS = 4  # training samples are looked at in so many parts, each as large as the validation part
 NEIGHBOURS = 5
+FEW_SAMPLES = 100
 
 
 def label_signal(prepared: Prepared) -> dict[str, float]:
     """Correlations between targets and the mean target of their five nearest neighbours, in [-1, 1].
 
     `train_signal`: among training samples. `val_signal`: among validation samples, in equally large sets, so
-    that the two compare. `cross_signal`: validation targets by training neighbours. `label_order`:
+    that the two compare; of fewer than 100 training samples, too few to speak of each other, both are by
+    validation neighbours. `cross_signal`: validation targets by training neighbours. `label_order`:
     correlation of each training target with the next one in the data's order. `cross_distance`: median
     distance of a validation input to the nearest training input, over that to its nearest fellow: below 1
     where training samples are as close and more. Correlations are 0 where the inputs' distances
-    say nothing; NaN with fewer than 20 samples.
+    say nothing; NaN with fewer than 20 samples. `signal_size`: training samples looked at.
     """
     count = min(SAMPLES, prepared.validation.count, prepared.train.count)
+    few = prepared.train.count < FEW_SAMPLES
     wanted = prepared.sample_indices(CHUNKS * count, "label_signal")
     shuffled = wanted[torch.randperm(len(wanted), generator=prepared.seeds.generator("label_signal_chunks"))]
     train_NF, train_NT = _rows(prepared, prepared.train.take(shuffled))
     # A validation set may be sorted: spread the chosen samples over it.
-    spread = torch.linspace(0, prepared.validation.count - 1, count).round().long()
+    asked = min(SAMPLES, prepared.validation.count) if few else count
+    spread = torch.linspace(0, prepared.validation.count - 1, asked).round().long()
     val_NF, val_NT = _rows(prepared, prepared.validation.take(spread))
     val_NT = functional.pad(val_NT, (0, max(0, train_NT.shape[1] - val_NT.shape[1])))[:, : train_NT.shape[1]]
-    chunks = [
-        _signal(x, t, x, t, leave_out=True)
-        for x, t in zip(torch.split(train_NF, count), torch.split(train_NT, count), strict=True)
-        if len(x) >= min(count, 20)
-    ]
+    if few:
+        among = _signal(val_NF, val_NT, train_NF, train_NT, leave_out=False)
+    else:
+        among = _mean_signal(torch.split(train_NF, count), torch.split(train_NT, count))
     return {
         "cross_distance": _distance(train_NF, val_NF),
-        "train_signal": sum(chunks) / len(chunks) if chunks else math.nan,
+        "train_signal": among,
         "val_signal": _signal(val_NF, val_NT, val_NF, val_NT, leave_out=True),
         "cross_signal": _signal(train_NF, train_NT, val_NF, val_NT, leave_out=False),
         "label_order": _order(prepared),
+        "signal_size": float(count),
     }
 
 
@@ -83,6 +88,13 @@ def _signal(
         distances.fill_diagonal_(math.inf)
     nearest = distances.topk(NEIGHBOURS, largest=False).indices
     return _correlation(known_targets[nearest].mean(1), targets)
+
+
+def _mean_signal(inputs: Sequence[Tensor], targets: Sequence[Tensor]) -> float:
+    """Over sets of samples, those left out that are too small to tell."""
+    found = [_signal(x, t, x, t, leave_out=True) for x, t in zip(inputs, targets, strict=True)]
+    told = [signal for signal in found if not math.isnan(signal)]
+    return sum(told) / len(told) if told else math.nan
 
 
 def _distance(train_NF: Tensor, val_NF: Tensor) -> float:

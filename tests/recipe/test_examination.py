@@ -35,7 +35,7 @@ DIVERGED = Outcome(state="diverged", measurements={"diverged_at": 5.0})
 
 
 def examined(
-    outcome: Outcome, law: Law, *, check: Outcome | None = None, **values: Any
+    outcome: Outcome, law: Law, *, check: Outcome | None = None, metric: str = "accuracy", **values: Any
 ) -> tuple[Verdict, list[Probe]]:
     """Ask until there is a verdict; every probe is answered by the law."""
     results: dict[tuple[object, ...], Result] = {}
@@ -44,8 +44,8 @@ def examined(
         case = Case(
             values=hyperparameters({}, {"learning_rate": 0.1, **values}),
             epochs=EPOCHS,
-            metric="accuracy",
-            accuracy=True,
+            metric=metric,
+            accuracy=metric == "accuracy",
             check=check or check_outcome(),
             run=Result(outcome.state, outcome),
             sizing={"extra_capacity": 4},
@@ -222,3 +222,55 @@ def test_a_failed_probe_proves_nothing() -> None:
     failed = Outcome(state="failed", reason="oom")  # type: ignore[arg-type]
     verdict, _ = examined(run(steady(0.7), steady(0.69)), lambda probe: failed)
     assert verdict.code is VerdictCode.OK
+
+
+@pytest.mark.parametrize(("later", "code"), [(0.95, VerdictCode.LR_TOO_LOW), (0.7, VerdictCode.OK)])
+def test_a_higher_rate_that_gets_as_far_in_an_eighth_of_the_run_is_followed(
+    later: float, code: VerdictCode
+) -> None:
+    slow = [*[0.2] * 4, *[0.5] * 4, *[0.7] * 12]
+
+    def law(probe: Probe) -> Outcome:
+        higher = probe.changes.get("learning_rate") == 1.0
+        level = (later if probe.epochs > 5 else 0.7) if higher else 0.7 if probe.continues else 0.2
+        return run([level] * 5, [level] * 5)
+
+    verdict, asked = examined(run(slow, slow), law)
+    assert verdict.code is code
+    assert [p.epochs for p in asked if p.changes.get("learning_rate") == 1.0] == [2.0, 8.0]
+
+
+@pytest.mark.parametrize(
+    ("early", "code"), [(0.75, VerdictCode.LR_TOO_HIGH), (0.5, VerdictCode.PLATEAU_DECAY)]
+)
+def test_a_decay_that_helps_tells_of_too_high_a_rate_unless_that_rate_made_more_of_the_start(
+    early: float, code: VerdictCode
+) -> None:
+    noisy = [*[0.6] * 5, *[0.8] * 15]
+
+    def law(probe: Probe) -> Outcome:
+        lower = probe.changes.get("learning_rate") == pytest.approx(0.01)
+        level = early if lower else 0.9 if "schedule" in probe.changes else 0.8 if probe.continues else 0.4
+        return run([level] * 5, [level] * 5)
+
+    verdict, _ = examined(run(noisy, noisy), law)
+    assert verdict.code is code
+
+
+def test_validation_that_is_far_easier_than_training_speaks_for_the_labels() -> None:
+    verdict, asked = examined(run(steady(0.7), steady(0.95)), nothing_helps)
+    assert verdict.code is VerdictCode.LABELS
+    assert asked == []
+
+
+def test_a_regression_is_fit_only_where_next_to_nothing_of_its_loss_is_left() -> None:
+    def judged(gained: float) -> VerdictCode:
+        def law(probe: Probe) -> Outcome:
+            level = 0.975 + gained if probe.continues and not probe.changes else 0.975
+            return run([level] * 5, [level] * 5)
+
+        verdict, _ = examined(run([0.975] * 20, [0.975] * 20), law, metric="mse")
+        return verdict.code
+
+    assert judged(0.02) is VerdictCode.TRAIN_LONGER
+    assert judged(0.005) is VerdictCode.OK, "less than a hundredth is no fault"

@@ -49,6 +49,15 @@ def test_shuffled_training_labels_agree_with_nothing() -> None:
     assert found["val_signal"] > 0.9
 
 
+def test_a_few_training_labels_are_held_against_validation_neighbours() -> None:
+    x, y = clusters(40, 1)
+    x[:, :3] += torch.randn(40, 3, generator=torch.Generator().manual_seed(2)) * 0.6
+    clean, wrong = y.clone(), y.clone()
+    wrong[:16] = (wrong[:16] + 1) % 3
+    assert measured((x, clean), clusters(400, 2))["train_signal"] > 0.7
+    assert measured((x, wrong), clusters(400, 2))["train_signal"] < 0.5
+
+
 def test_other_class_numbers_in_validation_agree_only_within() -> None:
     x, y = clusters(200, 2)
     found = measured(clusters(600, 1), (x, (y + 1) % 3))
