@@ -17,7 +17,7 @@ from hpsearch.space import Axis, Params, ParamValue
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
 SCHEDULES = ("constant", "step", "cosine", "linear", "inverse_sqrt")
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu")
-INITIALIZATIONS = ("framework", "xavier", "kaiming", "normal", "zeros")
+INITIALIZATIONS = ("framework", "reset", "xavier", "kaiming", "normal", "zeros")
 PREPROCESSINGS = ("none", "centered", "standardized")
 LOSSES = ("cross_entropy", "multiclass_hinge", "binary_cross_entropy", "mse", "mae")
 NORMALIZATIONS = ("none", "batch", "layer")
@@ -153,7 +153,11 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "dropout": _range(0.0, 0.0, 0.99, "fraction of hidden units dropped in training"),
     "label_smoothing": _range(0.0, 0.0, 0.9, "share of the target spread over all classes"),
     "activation": _choice("relu", ACTIVATIONS, "of hidden layers"),
-    "initialization": _choice("kaiming", INITIALIZATIONS, "of weights; `framework` is torch's own"),
+    "initialization": _choice(
+        "kaiming",
+        INITIALIZATIONS,
+        "of weights; `framework` is as the model made them, `reset` each layer's own default",
+    ),
     "initialization_std": _range(0.01, 0.0, 1e3, "standard deviation for initialization `normal`"),
     "output_scale": _range(1.0, 0.0, 1e6, "factor on the output layer's initial weights"),
     "output_bias": _choice("zero", ("zero", "prior"), "start of the output layer: `prior` knows the targets"),

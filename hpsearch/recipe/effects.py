@@ -7,7 +7,7 @@ from hpsearch.recipe.case import Case, Level, Probe, Result
 
 TRAIN_GAIN, TRAIN_LOSS_SHARE = 0.02, 0.10  # that count as better on training data: points, relative loss
 VAL_GAIN, VAL_LOSS_SHARE = 0.01, 0.07  # on validation data; points are held against their noise too
-CLEAR_LOSS_SHARE = 0.15
+CLEAR_LOSS_SHARE, LARGE_LOSS_SHARE = 0.15, 0.30
 DECISIVE = 0.25  # of everything there is to gain, validation and training averaged
 
 
@@ -44,6 +44,11 @@ class Effect:
         return self._val_better(self.end)
 
     @property
+    def validation_leads(self) -> bool:
+        """At the same epoch."""
+        return self._val_better(self.before)
+
+    @property
     def helps_clearly(self) -> bool:
         """By points, or by so much of the loss that no continuation of a settled run shows it."""
         points = self.after.val_metric - self.end.val_metric
@@ -70,6 +75,8 @@ class Effect:
             return share >= VAL_LOSS_SHARE and self.after.val_skill - before.val_skill >= VAL_GAIN
         points = self.after.val_metric - before.val_metric
         sure = max(VAL_GAIN, self.noise)
+        if share >= LARGE_LOSS_SHARE:  # a rate not yet decayed swings a little in points
+            return points > -1.5 * self.noise
         return points >= sure or (share >= VAL_LOSS_SHARE and points > -self.noise / 2)
 
     def beats(self, other: "Effect") -> bool:

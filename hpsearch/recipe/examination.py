@@ -22,15 +22,14 @@ from hpsearch.recipe.findings import (
     unproven,
     without_proof,
 )
-from hpsearch.recipe.segments import evaluated_curve, segment_of
-from hpsearch.recipe.suspicion import Suspicion
 from hpsearch.recipe.rates import SHORT
+from hpsearch.recipe.segments import evaluated_curve, segment_of
+from hpsearch.recipe.suspicion import Suspicion, probe_length
 from hpsearch.recipe.suspicions import regularizers, suspicions
 from hpsearch.records import Verdict
 from hpsearch.vocabulary import VerdictCode
 
 LEAST_EVALUATIONS = 3
-WHOLE_EPOCHS = 8  # a run so long is held against its probes at whole epochs
 SMALL_GAP, GAP, WIDE_GAP, VAL_RISE = 0.04, 0.10, 0.20, 1.10
 SKILL_GAP = 0.15  # of the loss explained
 LENGTH_SLOPE = 0.06  # of the validation figure that half of the run's length costs
@@ -39,7 +38,8 @@ NEAR = 0.7  # of the best gain of several rates
 CUT_NEARLY = 0.25
 NEARLY = 0.6  # of the best gain: a more specific cause that gets so far is the cause
 EARLY_LEAD = 0.03  # of all there is to gain, at the same epoch
-AS_FAR, FOLLOWED = -0.03, 0.4  # a rate that got nearly as far in an eighth of the run; share it is followed for
+AS_FAR, FOLLOWED = -0.03, 0.4  # a rate that got nearly as far in an eighth of the run; share to go on for
+MUCH_MORE = 3.0  # times what any other change does: then a size is the cause although the run still falls
 BLOCKING = (VerdictCode.VANISHING, VerdictCode.DEAD)  # no size helps behind them, only a way around
 STRONG_GAIN = 0.015  # that proves what step 1's numbers already say
 FASTER = 10**0.5  # neighbours of a proven learning rate
@@ -87,17 +87,30 @@ def gap_of(case: Case) -> float:
 
 
 def _followed(case: Case, suspects: Sequence[Suspicion]) -> list[Suspicion]:
-    """A higher rate that gets in an eighth of the run as far as the run in all is at the same floor, or on its
-    way past it: behind the probe of size, which a floor calls for, it is followed for longer.
+    """What leads early, and has not got past the run's end in its short time, is followed for longer.
+
+    A higher rate that gets in an eighth of the run as far as the run in all is at the same floor, or on its way
+    past it: it goes behind the probe of size, which a floor calls for. A run without its regularization goes on
+    at once.
     """
     found = list(suspects)
-    low = next((s for s in found if s.code is VerdictCode.LR_TOO_LOW and s.refines), None)
-    best = _best(case, low) if low is not None else None
-    if low is None or best is None or best.gain < AS_FAR or best.early_gain < EARLY_LEAD:
-        return found
-    size = next((i for i, s in enumerate(found) if s.code is VerdictCode.UNDERFIT), len(found) - 1)
-    longer = replace(low, tries=(dict(best.probe.changes),), share=FOLLOWED)
-    return [*found[: size + 1], longer, *found[size + 1 :]]
+    for suspicion in suspects:
+        best = _best(case, suspicion)
+        if best is None or best.decisive or not _leads(suspicion, best):
+            continue
+        longer = replace(suspicion, tries=(dict(best.probe.changes),), share=FOLLOWED, follows=True)
+        first = found.index(suspicion)
+        size = next((i for i, s in enumerate(found) if s.code is VerdictCode.UNDERFIT), len(found) - 1)
+        found.insert((max(size, first) if suspicion.refines else first) + 1, longer)
+    return found
+
+
+def _leads(suspicion: Suspicion, best: Effect) -> bool:
+    if suspicion.code is VerdictCode.OVER_REGULARIZED:
+        return best.helps_early() and best.early_gain > EARLY_LEAD
+    if suspicion.code is not VerdictCode.LR_TOO_LOW or not suspicion.refines:
+        return False
+    return best.early_gain >= DECISIVE or (best.early_gain > EARLY_LEAD and best.gain > AS_FAR)
 
 
 # --- which probe next ------------------------------------------------------------------------------
@@ -129,9 +142,7 @@ def _bearable(case: Case, suspicion: Suspicion) -> list[Probe]:
 
 
 def probes_of(case: Case, suspicion: Suspicion) -> list[Probe]:
-    length = suspicion.share * case.epochs
-    if case.epochs >= WHOLE_EPOCHS:
-        length = max(1.0, float(round(length)))
+    length = probe_length(case, suspicion.share)
     if suspicion.continues:
         return [Probe(changes, case.epochs + length, continues=True) for changes in suspicion.tries]
     # A schedule stretches over the run it was made for, not over a shorter probe.
@@ -265,8 +276,10 @@ def _cause(
     if len(size) == len(helping):
         blocked = sick is not None and (not case.learned or sick.code in BLOCKING)
         return (sick, size[0][1]) if sick is not None and blocked else size[0]
-    if case.still_falling or sick is not None:
-        helping = [pair for pair in helping if pair not in size]
+    others = [pair for pair in helping if pair not in size]
+    much = size and strength(size[0][1]) > MUCH_MORE * max(strength(e) for _, e in others)
+    if sick is not None or (case.still_falling and not much):
+        helping = others
     most = max(strength(e) for _, e in helping)
 
     def enough(suspicion: Suspicion) -> float:
@@ -304,7 +317,9 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
         case VerdictCode.OVER_REGULARIZED:
             return at_end
         case _:
-            return at_end or ahead
+            # A bad start shows in validation, at the same epoch and still at the end, however training fares.
+            better = suspicion.strong and found.helps_validation and found.validation_leads
+            return at_end or ahead or better
 
 
 def _overfit(case: Case) -> tuple[Probe, ...] | Verdict:

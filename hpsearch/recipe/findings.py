@@ -113,7 +113,7 @@ def without_proof(
         found = not_enough(case, least)
         assert found is not None
         return found
-    names = ", ".join(dict.fromkeys(_change(effect) for _, effect in tried)) or "nothing"
+    names = ", ".join(dict.fromkeys(_change(case, effect) for _, effect in tried)) or "nothing"
     if case.run.diverged or not case.learned:
         first = next((s for s in suspects if s.strong), None)
         code = (
@@ -121,6 +121,9 @@ def without_proof(
         )
         why = first.why if first else ("the run diverged" if case.run.diverged else "nothing was learned")
         return _unsure(case, code, f"{why}; tried without gain: {names}")
+    certain = next((s for s in suspects if s.certain), None)
+    if certain is not None:
+        return _unsure(case, certain.code, f"{certain.why}; tried without gain: {names}")
     if lags:
         return _unsure(case, VerdictCode.OVERFIT, f"validation lags behind training: {_level(case)}")
     text = f"at the floor of this model and data: {_level(case)}; tried without gain: {names}"
@@ -141,7 +144,7 @@ def unproven(case: Case) -> Verdict:
 
 def proven(case: Case, suspicion: Suspicion, best: Effect, others: tuple[VerdictCode, ...]) -> Verdict:
     probe = probe_of(case, best)
-    text = f"{suspicion.why}; with {_change(best)} {_before_after(case, best)}"
+    text = f"{suspicion.why}; with {_change(case, best)} {_before_after(case, best)}"
     return Verdict(
         code=suspicion.code,
         text=text,
@@ -158,7 +161,9 @@ def proven(case: Case, suspicion: Suspicion, best: Effect, others: tuple[Verdict
 
 def _mending(case: Case, suspicion: Suspicion, best: Effect) -> Params:
     """The changes to make: of a model that is too small, its own size where a knob sizes it."""
-    return case.size_knob if suspicion.code is VerdictCode.UNDERFIT and case.size_knob else remedial(best)
+    return (
+        case.size_knob if suspicion.code is VerdictCode.UNDERFIT and case.size_knob else remedial(case, best)
+    )
 
 
 def overfitting(case: Case, effects: Sequence[Effect]) -> Verdict:
@@ -179,10 +184,10 @@ def overfitting(case: Case, effects: Sequence[Effect]) -> Verdict:
     helps = best is not None and best.helps_validation
     rise = case.feature("val_loss_rise")
     text = f"validation lags behind training: {_level(case)}; validation loss ended at {rise:.2g} times its lowest"
-    changes = {} if best is None else {name: [value] for name, value in remedial(best).items()}
+    changes = {} if best is None else {name: [value] for name, value in remedial(case, best).items()}
     return Verdict(
         code=VerdictCode.OVERFIT,
-        text=f"{text}; with {_change(best)} {_before_after(case, best)}" if helps and best else text,
+        text=f"{text}; with {_change(case, best)} {_before_after(case, best)}" if helps and best else text,
         confidence=PROVEN if helps else 0.8,
         evidence=evidence(case),
         remedy=Remedy(text=TEXTS[VerdictCode.OVERFIT], changes=changes),
@@ -209,11 +214,15 @@ def short_of_data(case: Case, halved: Effect) -> Verdict:
 # --- parts -----------------------------------------------------------------------------------------
 
 
-def remedial(best: Effect) -> Params:
-    """The changes of a probe that a next run takes over: not those that only kept its schedule's length."""
+def remedial(case: Case, best: Effect) -> Params:
+    """The changes of a probe that a next run takes over: not those that only kept its schedule's length, and a
+    cut at the same part of the whole run.
+    """
     own = dict(best.probe.changes)
     if "schedule" not in own:
         own.pop("schedule_epochs", None)
+        if "step_epochs" in own:
+            own["step_epochs"] = float(own["step_epochs"]) * case.epochs / best.probe.epochs
     if not own:
         length = best.probe.epochs / (1.25 if best.probe.continues else 0.5)
         own["epochs"] = max(1, round(_stretch(best) * length))
@@ -228,7 +237,7 @@ def _stretch(best: Effect) -> float:
 
 def probe_of(case: Case, best: Effect) -> dict[str, object]:
     """The counterfactual pair: what was changed, and the validation figure without and with it."""
-    name = next(iter(remedial(best)), "epochs")
+    name = next(iter(remedial(case, best)), "epochs")
     figure = f"val_{case.metric}" if case.accuracy else "val_skill"
 
     def pick(level: Level) -> float:
@@ -236,7 +245,7 @@ def probe_of(case: Case, best: Effect) -> dict[str, object]:
 
     return {
         "knob": name,
-        "changes": remedial(best),
+        "changes": remedial(case, best),
         "epochs": best.probe.epochs,
         "continues": best.probe.continues,
         "metric": figure,
@@ -248,8 +257,8 @@ def probe_of(case: Case, best: Effect) -> dict[str, object]:
     }
 
 
-def _change(found: Effect) -> str:
-    changes = remedial(found)
+def _change(case: Case, found: Effect) -> str:
+    changes = remedial(case, found)
     if "epochs" in changes:
         return f"{found.probe.epochs:g} epochs"
     return ", ".join(f"{name} {_short(value)}" for name, value in changes.items())

@@ -22,21 +22,27 @@ from hpsearch.recipe.rates import (
     rate_too_low,
     steps_are_large,
 )
-from hpsearch.recipe.suspicion import QUARTER, Raise, Suspicion
+from hpsearch.recipe.suspicion import QUARTER, Raise, Suspicion, probe_length
 from hpsearch.space import Params
 from hpsearch.vocabulary import VerdictCode
 
 HEAVY_DECAY, HEAVY_DROPOUT, HEAVY_SMOOTHING = 1e-3, 0.3, 0.2
 FAR_LEARNED = 0.9  # of the loss at chance
 SCALE_LOW, SCALE_HIGH = 0.15, 4.0  # of weights times sqrt(fan-in): torch 0.58, kaiming 1 to 1.4
+CERTAIN_RATIO, CERTAIN = 3.0, 3.0  # of initial losses; times beyond the usual weights
 FLAT_FRACTION, FLAT_STEPS = 0.10, 20
 BEYOND_CUT, LONGEST = 0.4, 0.6  # of the run: how far past the cut a constant rate is followed, and at most
+LATE_CUT = 0.7  # of the probe
 TINY_INPUTS = 0.02
 JITTER = 1.0  # of the outputs' spread: a third of the last hidden units dropped
 FAR_TARGETS, WIDE_TARGETS = 4.0, 10.0
 ORDERED = 0.3
 FADING = 1e-2  # gradient or signal that arrives, below which vanishing is suspected
 STANDARD_INIT: Params = {"initialization": "kaiming", "output_scale": 1.0}
+DEFAULT_INIT: Params = {
+    "initialization": "reset",
+    "output_scale": 1.0,
+}  # whatever the model's code drew instead
 
 
 def suspicions(case: Case) -> Iterator[Suspicion]:
@@ -111,7 +117,16 @@ def _initialization(case: Case) -> Suspicion | None:
         why = f"weights times sqrt(fan-in) are between {low:.2g} and {high:.2g}; 0.6 to 1.4 is usual"
     else:
         return None
-    return Suspicion(code, why, (STANDARD_INIT,), share=_start_share(case), strong=True)
+    # A signal that fades through layers drawn as usual needs the gain that kaiming gives them.
+    usual = low >= SCALE_LOW and high <= SCALE_HIGH and zero == 0
+    change = STANDARD_INIT if code is VerdictCode.VANISHING and usual else DEFAULT_INIT
+    certain = (
+        zero > 0
+        or dead > DEAD_SHARE
+        or ratio > CERTAIN_RATIO
+        or not SCALE_LOW / CERTAIN <= low <= high <= SCALE_HIGH * CERTAIN
+    )
+    return Suspicion(code, why, (change,), share=_start_share(case), strong=True, certain=certain)
 
 
 def _slow_start(case: Case) -> Suspicion | None:
@@ -171,11 +186,14 @@ def _decay_too_early(case: Case) -> Suspicion | None:
     cut = _cut_epoch(case)
     if cut >= 0.5 * case.epochs:
         return None
+    share = min(max(QUARTER, cut / case.epochs + BEYOND_CUT), LONGEST)
+    # A run that ends on a high rate swings, one that was cut does not: a cut is held against a later cut.
+    later: Params = {"step_epochs": LATE_CUT * probe_length(case, share)}
     return Suspicion(
         VerdictCode.DECAY_TOO_EARLY,
         f"the learning rate was cut at epoch {cut:.3g} of {case.epochs:g}",
-        ({"schedule": "constant"},),
-        share=min(max(QUARTER, cut / case.epochs + BEYOND_CUT), LONGEST),
+        (later if schedule == "step" else {"schedule": "constant"},),
+        share=share,
     )
 
 

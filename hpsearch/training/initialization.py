@@ -1,4 +1,6 @@
-"""Initial weights. Biases become 0, recurrent layers orthogonal; embeddings and norm layers are left as the model made them."""
+"""Initial weights. Biases become 0, recurrent layers orthogonal; embeddings and norm layers are left as the model
+made them, but by `reset`.
+"""
 
 import math
 from collections.abc import Iterator
@@ -30,7 +32,9 @@ def initialize(model: nn.Module, params: Params) -> None:
     if name not in INITIALIZATIONS:
         raise TrialError(unknown("initialization", name, INITIALIZATIONS))
     layers = list(weight_layers(model))
-    if name != "framework":
+    if name == "reset":
+        _reset(model)
+    elif name != "framework":
         pooled = _behind_pooling(model)
         for layer in layers:
             gain = 1.0 if layer is layers[-1] else _GAINS.get(str(params["activation"]), math.sqrt(2))
@@ -42,6 +46,14 @@ def initialize(model: nn.Module, params: Params) -> None:
     if scale != 1.0 and layers:
         with torch.no_grad():
             layers[-1].weight.mul_(scale)
+
+
+def _reset(model: nn.Module) -> None:
+    """What each layer draws when it is made, norm layers and embeddings included."""
+    for module in model.modules():
+        reset = getattr(module, "reset_parameters", None)
+        if callable(reset):
+            reset()
 
 
 def weight_layers(model: nn.Module) -> Iterator[WeightLayer]:

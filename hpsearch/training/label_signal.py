@@ -26,8 +26,9 @@ def label_signal(prepared: Prepared) -> dict[str, float]:
 
     `train_signal`: among training samples. `val_signal`: among validation samples, in equally large sets, so
     that the two compare; of fewer than 100 training samples, too few to speak of each other, both are by
-    validation neighbours. `cross_signal`: validation targets by training neighbours. `label_order`:
-    correlation of each training target with the next one in the data's order. `cross_distance`: median
+    validation neighbours. `cross_signal`: validation targets by training neighbours; of so few, as
+    `train_signal`. `label_order`: correlation of each training target with the next one in the data's order.
+    `cross_distance`: median
     distance of a validation input to the nearest training input, over that to its nearest fellow: below 1
     where training samples are as close and more. Correlations are 0 where the inputs' distances
     say nothing; NaN with fewer than 20 samples. `signal_size`: training samples looked at.
@@ -46,11 +47,12 @@ def label_signal(prepared: Prepared) -> dict[str, float]:
         among = _signal(val_NF, val_NT, train_NF, train_NT, leave_out=False)
     else:
         among = _mean_signal(torch.split(train_NF, count), torch.split(train_NT, count))
+    some = torch.linspace(0, len(val_NF) - 1, count).round().long()  # as many as training samples
     return {
-        "cross_distance": _distance(train_NF, val_NF),
+        "cross_distance": _distance(train_NF, val_NF[some]),
         "train_signal": among,
         "val_signal": _signal(val_NF, val_NT, val_NF, val_NT, leave_out=True),
-        "cross_signal": _signal(train_NF, train_NT, val_NF, val_NT, leave_out=False),
+        "cross_signal": among if few else _signal(train_NF, train_NT, val_NF, val_NT, leave_out=False),
         "label_order": _order(prepared),
         "signal_size": float(count),
     }

@@ -209,10 +209,14 @@ def test_heavy_dropout_is_blamed_only_where_the_run_does_better_without() -> Non
     assert verdict.code is VerdictCode.OK
 
 
-def test_a_schedule_that_cut_early_is_blamed_where_a_constant_rate_does_better() -> None:
+def test_a_schedule_that_cut_early_is_blamed_where_a_later_cut_does_better() -> None:
     cut = {"schedule": "step", "step_epochs": 1.0, "step_factor": 0.01}
-    verdict, asked = examined(run(steady(0.7), steady(0.69)), only("schedule", "constant"), **cut)
+    verdict, asked = examined(run(steady(0.7), steady(0.69)), only("step_epochs"), **cut)
     assert verdict.code is VerdictCode.DECAY_TOO_EARLY
+    assert verdict.remedy is not None
+    assert verdict.remedy.changes == {"step_epochs": [pytest.approx(0.7 * EPOCHS)]}, (
+        "of the run, not of the probe"
+    )
     assert all(probe.changes.get("schedule_epochs") == EPOCHS for probe in asked), (
         "the cut stays where it was"
     )
@@ -274,3 +278,38 @@ def test_a_regression_is_fit_only_where_next_to_nothing_of_its_loss_is_left() ->
 
     assert judged(0.02) is VerdictCode.TRAIN_LONGER
     assert judged(0.005) is VerdictCode.OK, "less than a hundredth is no fault"
+
+
+def test_weights_that_no_initialization_draws_are_named_where_mending_them_gains_nothing_too() -> None:
+    verdict, _ = examined(
+        run(steady(0.7), steady(0.69)), nothing_helps, check=check_outcome(initial_losses=[14.1] * 5)
+    )
+    assert verdict.code is VerdictCode.BAD_INIT
+    assert verdict.confidence <= 0.5
+    verdict, _ = examined(
+        run(steady(1.0), steady(0.97)), nothing_helps, check=check_outcome(initial_losses=[14.1] * 5)
+    )
+    assert verdict.code is VerdictCode.OK, "it cost nothing"
+
+
+def test_a_run_without_its_heavy_regularization_is_followed_where_it_leads_early() -> None:
+    slow = [*[0.3] * 6, *[0.7] * 14]
+
+    def law(probe: Probe) -> Outcome:
+        off = probe.changes.get("dropout") == 0.0
+        level = (0.9 if probe.epochs > 6 else 0.45) if off else 0.7 if probe.continues else 0.3
+        return run([level] * 5, [level] * 5)
+
+    verdict, _ = examined(run(slow, slow), law, dropout=0.9)
+    assert verdict.code is VerdictCode.OVER_REGULARIZED
+
+
+def test_size_that_does_far_more_than_longer_training_is_the_cause_of_a_run_that_falls() -> None:
+    rising = [0.03 * (i + 1) for i in range(20)]
+
+    def law(probe: Probe) -> Outcome:
+        level = 0.95 if "extra_capacity" in probe.changes else 0.64 if probe.continues else 0.3
+        return run(steady(level, 5), steady(level, 5))
+
+    verdict, _ = examined(run(rising, rising, train_trend_p=0.001, best_position=1.0), law)
+    assert verdict.code is VerdictCode.UNDERFIT

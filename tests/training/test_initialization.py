@@ -48,6 +48,18 @@ def test_framework_leaves_the_models_own_weights() -> None:
     assert torch.equal(wide(initialization="framework")[0], own)
 
 
+def test_reset_draws_what_each_layer_draws_when_it_is_made() -> None:
+    torch.manual_seed(0)
+    fresh = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.GRU(3, 2))
+    spoilt = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.GRU(3, 2))
+    with torch.no_grad():
+        for parameter in spoilt.parameters():
+            parameter.mul_(0)
+    torch.manual_seed(0)
+    initialize(spoilt, hyperparameters({}, {"initialization": "reset"}))
+    assert all(torch.equal(a, b) for a, b in zip(spoilt.parameters(), fresh.parameters(), strict=True))
+
+
 @pytest.mark.parametrize("cell", [nn.RNN, nn.GRU, nn.LSTM])
 def test_recurrent_weights_are_orthogonal_and_biases_zero(cell: type[nn.RNNBase]) -> None:
     model = nn.ModuleList([cell(5, 8, num_layers=2), nn.Linear(8, 2)])
