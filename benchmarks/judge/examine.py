@@ -1,5 +1,6 @@
 """One case under one seed: train it, judge it, try the remedy, ask the anchors."""
 
+import itertools
 import math
 import time
 from collections.abc import Mapping
@@ -63,6 +64,7 @@ def _judged(case: Case, seed: int) -> Judgement:
         text=answer["text"],
         changes=changes,
         repaired=_repaired(case, changes, seed) if repairable and changes else None,
+        round=_round(case, dict(remedy.get("grid") or {}), seed) if repairable and changes else None,
         run_steps=cost["run_steps"],
         probe_steps=cost["probe_steps"],
         seconds=cost["seconds"],
@@ -74,6 +76,13 @@ def _repaired(case: Case, changes: Params, seed: int) -> Ending:
         return ending(train(case.task(), {**case.params, **changes}, seed))
     except Exception:
         return Ending(-math.inf, math.nan, math.nan)
+
+
+def _round(case: Case, grid: Mapping[str, list[ParamValue]], seed: int) -> Ending:
+    """The round that the remedy asks for: every combination of its values, the lowest validation loss wins."""
+    points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    ends = [_repaired(case, point, seed) for point in points]
+    return min(ends, key=lambda end: math.inf if end.diverged or math.isnan(end.loss) else end.loss)
 
 
 def _verdict(task: Task, params: Params, seed: int) -> str:

@@ -10,7 +10,7 @@ from hpsearch.vocabulary import VerdictCode
 @dataclass(frozen=True)
 class Judgement:
     """The answer of `diagnose`, as far as it is scored. `repaired`: the ending of a run with the remedy's
-    changes, None without any. `error`: why there is no answer.
+    changes, None without any; `round`: of the best run, by validation loss, over all of the remedy's values. `error`: why there is no answer.
     """
 
     verdict: str
@@ -22,6 +22,7 @@ class Judgement:
     probe_steps: int
     seconds: float
     error: str = ""
+    round: Ending | None = None
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,15 @@ NO_ALARM = frozenset({VerdictCode.OK, VerdictCode.NOT_ENOUGH_EVIDENCE})
 @dataclass(frozen=True)
 class Scored:
     """A result beside its case. `counts`: the fault hurts under this seed, or the case is a healthy one.
-    `shortfall`: how many seed-SDs the run with the remedy is worse than its healthy twin; None where nothing
-    was to repair.
+    `shortfall`: how many seed-SDs the run with the remedy is worse than its healthy twin, `round_shortfall` the
+    best run of the remedy's round; None where nothing was to repair.
     """
 
     case: Case
     result: Result
     counts: bool
     shortfall: float | None = None
+    round_shortfall: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -59,19 +60,26 @@ def scored(case: Case, results: Sequence[Result], twin: Yardstick | None) -> lis
     same_loss = not case.fault.changes_loss
     counted = counted_seeds(twin, endings, same_loss=same_loss)
     return [
-        Scored(case, result, result.seed in counted, _shortfall(case, result, endings, twin))
+        Scored(
+            case,
+            result,
+            result.seed in counted,
+            _shortfall(case, result, result.judgement.repaired, endings, twin),
+            _shortfall(case, result, result.judgement.round, endings, twin),
+        )
         for result in results
         if result.judgement is not None
     ]
 
 
-def _shortfall(case: Case, result: Result, endings: Mapping[int, Ending], twin: Yardstick) -> float | None:
+def _shortfall(
+    case: Case, result: Result, mended: Ending | None, endings: Mapping[int, Ending], twin: Yardstick
+) -> float | None:
     """What hurt must be healed: the score, else the loss. Without a remedy the run stays as it is."""
     assert case.fault is not None
-    assert result.judgement is not None
     if not case.fault.repairable:
         return None
-    after = result.judgement.repaired or result.ending
+    after = mended or result.ending
     return twin.shortfall(result.seed, after, by_score=twin.score_hurt(endings))
 
 
@@ -148,15 +156,17 @@ class Tally:
         )
 
 
-def repaired_cases(all_scored: Iterable[Scored]) -> Share:
-    """Repairable cases whose mean shortfall over their counted seeds is at most one seed-SD.
+def repaired_cases(all_scored: Iterable[Scored], *, by_round: bool = False) -> Share:
+    """Repairable cases whose mean shortfall over their counted seeds is at most one seed-SD: of the run with the
+    proposed values, or of the best in their round.
 
     Of two equally good runs under one seed the one falls more than an SD short of the other in one of four.
     """
     by_case: dict[str, list[float]] = {}
     for one in all_scored:
-        if one.counts and one.shortfall is not None:
-            by_case.setdefault(one.case.name, []).append(one.shortfall)
+        shortfall = one.round_shortfall if by_round else one.shortfall
+        if one.counts and shortfall is not None:
+            by_case.setdefault(one.case.name, []).append(shortfall)
     return Share.of(statistics.fmean(shortfalls) <= 1 for shortfalls in by_case.values())
 
 

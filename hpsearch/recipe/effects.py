@@ -79,13 +79,13 @@ class Effect:
             return points > -1.5 * self.noise
         return points >= sure or (share >= VAL_LOSS_SHARE and points > -self.noise / 2)
 
-    def beats(self, other: "Effect") -> bool:
-        """Clearly less training loss than another probe of the same length, and validation no worse."""
+    def beats(self, other: "Effect", by: float) -> bool:
+        """By such a share less training loss than another probe of the same length, and validation no worse."""
         saved = _saved(other.after.train_skill, self.after.train_skill)
         worse = _saved(other.after.val_skill, self.after.val_skill) < 0
         if self.accuracy:
             worse = self.after.val_metric < other.after.val_metric - self.noise / 2
-        return saved >= TRAIN_LOSS_SHARE and not worse
+        return saved >= by and not worse
 
     def helps_early(self) -> bool:
         """Better on both at the same epoch."""

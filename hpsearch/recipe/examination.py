@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from hpsearch.recipe.case import Case, Probe
-from hpsearch.recipe.effects import DECISIVE, VAL_GAIN, Effect, effect
+from hpsearch.recipe.effects import DECISIVE, TRAIN_LOSS_SHARE, VAL_GAIN, Effect, effect
 from hpsearch.recipe.findings import (
     bug,
     easier_validation,
@@ -22,7 +22,7 @@ from hpsearch.recipe.findings import (
     unproven,
     without_proof,
 )
-from hpsearch.recipe.rates import SHORT
+from hpsearch.recipe.rates import LARGE_UPDATE, SHORT
 from hpsearch.recipe.segments import evaluated_curve, segment_of
 from hpsearch.recipe.suspicion import Suspicion, probe_length
 from hpsearch.recipe.suspicions import regularizers, suspicions
@@ -37,6 +37,8 @@ DATA_SLOPE = 0.03  # of the validation figure that half of the training data cos
 NEAR = 0.7  # of the best gain of several rates
 CUT_NEARLY = 0.25
 NEARLY = 0.6  # of the best gain: a more specific cause that gets so far is the cause
+FAR_BEHIND = -0.1
+LESS_TRAIN_LOSS = 0.03
 EARLY_LEAD = 0.03  # of all there is to gain, at the same epoch
 AS_FAR, FOLLOWED = -0.03, 0.4  # a rate that got nearly as far in an eighth of the run; share to go on for
 MUCH_MORE = 3.0  # times what any other change does: then a size is the cause although the run still falls
@@ -132,9 +134,16 @@ def _next(case: Case, suspects: Sequence[Suspicion]) -> tuple[Probe, ...]:
 
 
 def _bearable(case: Case, suspicion: Suspicion) -> list[Probe]:
-    """The tries; of rates that rise one at a time, and none above one that diverged."""
+    """The tries. Of rates that rise one at a time, and none above one that diverged; of rates that fall for no
+    strong reason none below one that is far behind.
+    """
     probes = probes_of(case, suspicion)
-    if suspicion.code is not VerdictCode.LR_TOO_LOW or not suspicion.refines:
+    if not suspicion.refines:
+        return probes
+    if suspicion.code is VerdictCode.LR_TOO_HIGH and case.learned and not suspicion.strong:
+        behind = any(found.early_gain < FAR_BEHIND for found in _effects(case, probes[:1]))
+        return probes[:1] if behind or probes[0].key not in case.results else probes
+    if suspicion.code is not VerdictCode.LR_TOO_LOW:
         return probes
     ended = [(probe, case.results[probe.key]) for probe in probes if probe.key in case.results]
     limit = min((_rate(p) for p, found in ended if found.diverged), default=math.inf)
@@ -310,16 +319,19 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
             # Faster is not better: it must reach in an eighth of the time what the run has reached in all.
             return at_end or (ahead and not case.learned)
         case VerdictCode.PLATEAU_DECAY:
-            # More steps at the same rate must not do as well.
-            return at_end and (longer is None or found.beats(longer))
+            # More steps at the same rate must not do as well; where steps are large, they do at all events.
+            large = case.feature("update_ratio_median") > LARGE_UPDATE
+            by = LESS_TRAIN_LOSS if large else TRAIN_LOSS_SHARE
+            return at_end and (longer is None or found.beats(longer, by))
         case VerdictCode.TRAIN_LONGER:
-            return at_end and (found.helps_clearly or (case.epochs < SHORT and case.still_falling))
+            return at_end and (found.helps_clearly or case.epochs < SHORT)
         case VerdictCode.OVER_REGULARIZED:
             return at_end
         case _:
             # A bad start shows in validation, at the same epoch and still at the end, however training fares.
             better = suspicion.strong and found.helps_validation and found.validation_leads
-            return at_end or ahead or better
+            far_ahead = suspicion.strong and not case.fitted and found.early_gain >= DECISIVE
+            return at_end or ahead or better or (far_ahead and found.helps_early())
 
 
 def _overfit(case: Case) -> tuple[Probe, ...] | Verdict:

@@ -10,7 +10,7 @@ from hpsearch.recipe.effects import Effect
 from hpsearch.recipe.remedies import TEXTS
 from hpsearch.recipe.suspicion import Suspicion
 from hpsearch.records import Evidence, Remedy, Verdict
-from hpsearch.space import Params
+from hpsearch.space import Params, ParamValue
 from hpsearch.vocabulary import VerdictCode
 
 BUGS = frozenset({VerdictCode.LOSS_BUG, VerdictCode.VAL_MISMATCH, VerdictCode.LABELS, VerdictCode.NOISY_EVAL})
@@ -18,6 +18,7 @@ LEAST_STEPS = 10
 CALM = 1.5  # times its start
 MODE_FACTOR, MODE_SHARE, MODE_NOISE, SMALL_BATCH = 2.0, 0.03, 0.5, 8
 NEAR_MAJORITY, FAR_ABOVE = 0.05, 0.25  # validation at chance, training far above it (recipe.md, rule 8)
+HALF_A_DECADE = 10**0.5
 EASIER = 0.12  # that validation is ahead of training
 PROVEN, UNSURE, PASSIVE, CLEAR = 0.9, 0.7, 0.5, 0.95  # confidences
 
@@ -152,7 +153,7 @@ def proven(case: Case, suspicion: Suspicion, best: Effect, others: tuple[Verdict
         evidence=evidence(case),
         remedy=Remedy(
             text=TEXTS[suspicion.code],
-            changes={name: [value] for name, value in _mending(case, suspicion, best).items()},
+            changes=_worth_trying(_mending(case, suspicion, best)),
         ),
         probe=probe,
         alternatives=others,
@@ -164,6 +165,19 @@ def _mending(case: Case, suspicion: Suspicion, best: Effect) -> Params:
     return (
         case.size_knob if suspicion.code is VerdictCode.UNDERFIT and case.size_knob else remedial(case, best)
     )
+
+
+def _worth_trying(changes: Params) -> dict[str, list[ParamValue]]:
+    """Each proven value, and beside it those that so short a probe may have missed by."""
+    found: dict[str, list[ParamValue]] = {name: [value] for name, value in changes.items()}
+    for name, value in changes.items():
+        if name == "learning_rate":
+            found[name] += [float(value) * HALF_A_DECADE, float(value) / HALF_A_DECADE]
+        elif name == "epochs":
+            found[name].append(2 * int(value))
+        elif name == "initialization":
+            found[name] += [other for other in ("reset", "kaiming") if other != value]
+    return found
 
 
 def overfitting(case: Case, effects: Sequence[Effect]) -> Verdict:

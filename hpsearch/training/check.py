@@ -139,7 +139,7 @@ def _duplicate_ratio(probe: _Probe) -> float:
 def _sizes(prepared: Prepared) -> dict[str, float]:
     return {
         "train_size": float(prepared.train.count),
-        "val_size": float(prepared.validation.count),
+        "val_size": prepared.validation_answers(),
         "steps_per_epoch": float(prepared.steps_per_epoch),
         "classes": prepared.classes(),
     }

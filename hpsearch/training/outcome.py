@@ -47,7 +47,7 @@ def train_measurements(trainer: Trainer) -> dict[str, Number | list[Number]]:
     found: dict[str, Number | list[Number]] = {
         **curves.features(trainer.history.curves, objective.metric, objective.direction),
         "train_size": float(prepared.train.count),
-        "val_size": float(prepared.validation.count),
+        "val_size": prepared.validation_answers(),
         "steps_per_epoch": float(prepared.steps_per_epoch),
         "classes": prepared.classes(),
         "first_loss": losses[0] if losses else math.nan,

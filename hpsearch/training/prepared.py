@@ -23,7 +23,7 @@ from hpsearch.training.initialization import initialize
 from hpsearch.training.layer_groups import freeze
 from hpsearch.training.loading import Loading
 from hpsearch.training.losses import Loss
-from hpsearch.training.metrics import Metric, own_metric
+from hpsearch.training.metrics import Metric, multilabel_accuracy, own_metric
 from hpsearch.training.output_bias import set_output_bias
 from hpsearch.training.preprocessing import Preprocessing, fit_preprocessing
 from hpsearch.training.pretrained import Pretrained
@@ -168,6 +168,11 @@ class Prepared:
         if isinstance(self.train, TensorSamples):
             return self.train.targets
         return self.train.take(self.sample_indices(STATISTICS, "statistics"))[1]
+
+    def validation_answers(self) -> float:
+        """How many answers the validation metric averages: one a sample, or one a label where there are several."""
+        several = self.metric.measure is multilabel_accuracy
+        return float(self.validation.count * (self.some_targets()[0].numel() if several else 1))
 
     def classes(self) -> float:
         """How many classes the training labels have; NaN where targets are no classes."""
