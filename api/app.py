@@ -81,9 +81,7 @@ def _add_routes(app: FastAPI) -> None:
 def _add_guards(app: FastAPI, settings: Settings, monotonic: Callable[[], float]) -> None:
     """What every request passes; the last added is the first passed."""
     app.state.telemetry = Telemetry()
-    app.state.gate = Gate(
-        lambda: app.state.resources, settings.bad_tokens_per_minute, KnownTokens(monotonic)
-    )
+    app.state.gate = Gate(lambda: app.state.resources, settings.bad_tokens_per_minute, KnownTokens(monotonic))
     app.add_middleware(
         BodyMiddleware,
         limit=settings.max_body_bytes,

@@ -1,5 +1,6 @@
 """Rows of studies. `lock` first, then change trials: the row carries their counts."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,6 +28,7 @@ from hpsearch.tasks import COMMANDS, TASK_FILES, FileTask
 
 MANY = 2**31 - 1
 # What every lease and report runs is built once: building a statement takes as long as running it.
+_GET = select(studies).where(studies.c.id == bindparam("key"))
 _LOCK = select(studies).where(studies.c.id == bindparam("key")).with_for_update()
 _LOCK_OF_RUNS = (
     select(studies)
@@ -79,7 +81,18 @@ class StudyRow:
         """The row with these columns, `pace` and `best_value` among them, set."""
         pace = columns.get("pace", self.pace)
         best = columns.get("best_value", self.study.best_value)
-        row = replace(self, pace=pace, study=self.study.model_copy(update={"best_value": best}))
+        return self._with_spec(
+            replace(self, pace=pace, study=self.study.model_copy(update={"best_value": best}))
+        )
+
+    def claimed(self, count: int, *, started: int) -> "StudyRow":
+        """The row with `count` of its waiting trials running, `started` of which had never run."""
+        counts = Counter(self.study.trial_counts)
+        counts.update({TrialState.WAITING: -count, TrialState.RUNNING: count})
+        study = self.study.model_copy(update={"trial_counts": dict(counts)})
+        return self._with_spec(replace(self, started=self.started + started, study=study))
+
+    def _with_spec(self, row: "StudyRow") -> "StudyRow":
         row.__dict__["spec"] = self.spec  # a tenth of a millisecond to parse
         return row
 
@@ -125,6 +138,11 @@ def _labels_of_task(spec: StudySpec) -> list[str]:
     if isinstance(spec.task, CommandTask):
         return [COMMANDS]
     return [TASK_FILES] if isinstance(spec.task, FileTask) else []
+
+
+def get(tx: Transaction, study_id: StudyId) -> StudyRow | None:
+    row = tx.execute(_GET, {"key": study_id}).one_or_none()
+    return None if row is None else _row(row)
 
 
 def lock(tx: Transaction, study_id: StudyId) -> StudyRow | None:
