@@ -95,9 +95,10 @@ class _Packs:
         self._tx = tx
         self._study = study
         self._seen_since = seen_since
-        self._given: set[TrialId] = set()
-        self._waiting = trials.waiting(tx, study.id, claimants)
-        self._whole = len(self._waiting) < claimants  # that is all there is
+        self._waiting: list[Trial] = []  # read, and not given yet
+        self._read = 0  # the last trial that was read
+        self._whole = False  # there are no more
+        self._first(claimants)
 
     def take(self, most: int, *, now: datetime) -> list[Trial]:
         """The next claimant's; the study is seen as it is with all that was taken before."""
@@ -106,7 +107,8 @@ class _Packs:
         if budgets.spent(self._tx, self._study, spec, now=now) is not None and left != 0:
             return []
         pack = self._pack(most, left)
-        self._given.update(trial.id for trial in pack)
+        given = {trial.id for trial in pack}
+        self._waiting = [trial for trial in self._waiting if trial.id not in given]
         self._study = self._study.claimed(len(pack), started=_fresh(pack))
         return pack
 
@@ -131,13 +133,13 @@ class _Packs:
 
     def _first(self, count: int) -> list[Trial]:
         """The first `count` trials that wait and were not given yet."""
-        free = [trial for trial in self._waiting if trial.id not in self._given]
-        if len(free) < count and not self._whole:
-            wanted = len(self._given) + count
-            self._waiting = trials.waiting(self._tx, self._study.id, wanted)
-            self._whole = len(self._waiting) < wanted
-            free = [trial for trial in self._waiting if trial.id not in self._given]
-        return free[:count]
+        missing = count - len(self._waiting)
+        if missing > 0 and not self._whole:
+            more = trials.waiting(self._tx, self._study.id, missing, after=self._read)
+            self._whole = len(more) < missing
+            self._waiting += more
+            self._read = more[-1].id if more else self._read
+        return self._waiting[:count]
 
 
 def _fresh(pack: Collection[Trial]) -> int:
