@@ -243,7 +243,7 @@ def measure(name: str, url: str | None, peer: str, seconds: float) -> None:
             many = cycles(server, 1, seconds, "many")
             say("the same, single leases, among 100,000 trials", f"{many:7.0f}   ratio {many / few:.2f}")
             say("metric points a second, reports of 10,000", f"{ingestion(server, seconds):7.0f}")
-            cycles(server, 16, max(seconds, 1_500 / max(packs, 1)), "fill", CURVE_POINTS)  # results to rank
+            cycles(server, 16, max(seconds, 3_000 / max(packs, 1)), "fill", CURVE_POINTS)  # results to rank
             for what, path in (
                 ("best", "best?n=3"),
                 ("a page of 100 trials", "trials?page_size=100"),
