@@ -12,6 +12,7 @@ from api.answers import TaggedJSON
 from api.auth import AuthMiddleware, Gate
 from api.bodies import BodyMiddleware
 from api.hosts import HostMiddleware
+from api.known_tokens import KnownTokens
 from api.observed import ObservedMiddleware
 from api.openapi import complete
 from api.origins import OriginMiddleware
@@ -63,7 +64,7 @@ def create_app(
     )
     errors.install(app)
     _add_routes(app)
-    _add_guards(app, chosen)
+    _add_guards(app, chosen, monotonic)
     return app
 
 
@@ -77,10 +78,10 @@ def _add_routes(app: FastAPI) -> None:
         app.include_router(module.router)
 
 
-def _add_guards(app: FastAPI, settings: Settings) -> None:
+def _add_guards(app: FastAPI, settings: Settings, monotonic: Callable[[], float]) -> None:
     """What every request passes; the last added is the first passed."""
     app.state.telemetry = Telemetry()
-    app.state.gate = Gate(lambda: app.state.resources, settings.bad_tokens_per_minute)
+    app.state.gate = Gate(lambda: app.state.resources, settings.bad_tokens_per_minute, KnownTokens(monotonic))
     app.add_middleware(
         BodyMiddleware,
         limit=settings.max_body_bytes,

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import Literal
@@ -13,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import TooManyRequests, problem_response
+from api.known_tokens import KnownTokens
 from api.resources import Resources
 from api.session import COOKIE
 from hpsearch.errors import Forbidden, HpsearchError, Unauthorized
@@ -37,23 +39,38 @@ def is_open(path: str) -> bool:
 
 
 class Gate:
-    """Knows tokens by their secrets, and slows down callers who guess."""
+    """Knows tokens by their secrets, and slows down callers who guess.
 
-    def __init__(self, resources: Callable[[], Resources], bad_tokens_per_minute: int) -> None:
+    `known`: whoever revokes a token makes it forget.
+    """
+
+    def __init__(
+        self, resources: Callable[[], Resources], bad_tokens_per_minute: int, known: KnownTokens
+    ) -> None:
         self._resources = resources
         self._failures = _Failures(bad_tokens_per_minute)
+        self.known = known
 
     async def admit(self, secret: str, scope: Scope) -> Token:
         """The token of this secret. Raises Unauthorized, or TooManyRequests after too many of those."""
         held = self._resources()
-        token = None
-        if len(secret) <= MAX_TOKEN_LENGTH:
-            token = await anyio.to_thread.run_sync(_look_up, held, secret)
+        token = await self._token(held, secret) if len(secret) <= MAX_TOKEN_LENGTH else None
         if token is None:
             self._failures.count((scope.get("client") or ("",))[0], held.clock())
             raise Unauthorized(
                 "this token is unknown, expired or revoked", hint="ask the server's admin for a token"
             )
+        return token
+
+    async def _token(self, held: Resources, secret: str) -> Token | None:
+        now = held.clock()
+        known = self.known.get(secret)
+        if known is not None and tokens.is_valid(known, now):
+            return known
+        ticket = self.known.ticket
+        token = await anyio.to_thread.run_sync(partial(tokens.authenticate, held.db, secret, now=now))
+        if token is not None:
+            self.known.remember(secret, token, ticket)
         return token
 
 
@@ -90,10 +107,6 @@ class AuthMiddleware:
             return
         scope.setdefault("state", {}).update(token=token, secret=secret)
         await self.app(scope, receive, send)
-
-
-def _look_up(held: Resources, secret: str) -> Token | None:
-    return tokens.authenticate(held.db, secret, now=held.clock())
 
 
 def _secret(headers: Headers, path: str) -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
+from api.answers import answer
 from api.auth import WORK
 from api.bodies import StrictRoute
 from api.checkpoints import checkpoint_folder, drop_older, store
@@ -18,7 +19,7 @@ from api.resources import Resources
 from hpsearch.errors import HpsearchError, InvalidInput, LeaseLost
 from hpsearch.records import Checkpoint, Outcome, RunId, WorkerId
 from hpsearch.sentences import problems_of
-from hpsearch.service import checkpoints, leases
+from hpsearch.service import checkpoints
 from hpsearch.store import runs
 from hpsearch.wire import (
     MAX_POINTS,
@@ -38,52 +39,55 @@ POLL_SECONDS = 1.0  # a bell of another server on the same database isn't heard 
 Worker = Annotated[WorkerId, Header(alias="X-Worker-Id", ge=1, lt=2**63)]
 
 
-@router.post("/leases", operation_id="lease")
-async def lease(body: LeaseRequest, request: Request, held: Held) -> LeaseResponse:
+@router.post("/leases", operation_id="lease", response_model=LeaseResponse)
+async def lease(body: LeaseRequest, request: Request, held: Held) -> Response:
     """A pack of trials, at once where some wait, else within `wait_seconds`; empty when that has passed."""
+    return answer(await _lease(body, request, held))
+
+
+async def _lease(body: LeaseRequest, request: Request, held: Resources) -> LeaseResponse:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(body.wait_seconds, held.settings.longest_poll_seconds)
     while True:
         ticket = held.work.ticket
-        answer = await anyio.to_thread.run_sync(_try_lease, held, body)
+        found = await held.lease(body)
         left = deadline - loop.time()
-        if answer.leases or left <= 0 or held.stopping:
-            return answer
+        if found.leases or left <= 0 or held.stopping:
+            return found
         await held.work.wait(ticket, min(left, POLL_SECONDS))
         if await request.is_disconnected():
-            return answer  # to nobody: a trial given now would be lost for a whole lease
+            return found  # to nobody: a trial given now would be lost for a whole lease
 
 
-def _try_lease(held: Resources, body: LeaseRequest) -> LeaseResponse:
-    term = held.settings.lease_seconds
-    return leases.lease(held.db, body, now=held.clock(), lease_seconds=term, paused=held.disk.problem)
-
-
-@router.post("/leases:report", operation_id="report")
-def report(body: ReportRequest, held: Held) -> ReportResponse:
+@router.post("/leases:report", operation_id="report", response_model=ReportResponse)
+async def report(body: ReportRequest, held: Held) -> Response:
     """Curves, logs and outcomes of several runs. Each is stored whole or not; a repeat changes nothing."""
+    return answer(await _report(body, held))
+
+
+async def _report(body: ReportRequest, held: Resources) -> ReportResponse:
     points = sum(len(curve.steps) for one in body.reports for curve in one.series.values())
     if points > MAX_POINTS:
         raise InvalidInput(f"{points:,} points in one report are too many; send at most {MAX_POINTS:,}")
-    answer = leases.report(held.db, body, now=held.clock())
+    stored = await held.report(body)
     if any(one.outcome is not None for one in body.reports):
         held.ring()
-    return answer
+    return stored.told()
 
 
 # --- the same for one run ------------------------------------------------------------------------
 
 
 @router.post("/leases/{run}/metrics", operation_id="report_metrics")
-def report_metrics(run: RunKey, body: RunMetrics, worker: Worker, held: Held) -> ReportResult:
+async def report_metrics(run: RunKey, body: RunMetrics, worker: Worker, held: Held) -> ReportResult:
     """A stretch of the run's curves. 409 `lease_lost` where the lease is over."""
-    return _report_one(held, worker, RunReport(run_id=run, seq=body.seq, series=body.series))
+    return await _report_one(held, worker, RunReport(run_id=run, seq=body.seq, series=body.series))
 
 
 @router.post("/leases/{run}/logs", operation_id="report_logs")
-def report_logs(run: RunKey, body: RunLogs, worker: Worker, held: Held) -> ReportResult:
+async def report_logs(run: RunKey, body: RunLogs, worker: Worker, held: Held) -> ReportResult:
     """A stretch of the run's output."""
-    return _report_one(held, worker, RunReport(run_id=run, seq=body.seq, log=body.log))
+    return await _report_one(held, worker, RunReport(run_id=run, seq=body.seq, log=body.log))
 
 
 End = Literal["completed", "diverged", "pruned", "failed", "released"]
@@ -93,9 +97,9 @@ def _offer(name: str, state: End, summary: str) -> None:
     @router.post(
         f"/leases/{{run}}/{name}", operation_id=f"{name}_run", name=f"{name}_run", description=summary
     )
-    def finish(run: RunKey, body: RunFinish, worker: Worker, held: Held) -> ReportResult:
+    async def finish(run: RunKey, body: RunFinish, worker: Worker, held: Held) -> ReportResult:
         outcome = _outcome(body, state)
-        return _report_one(held, worker, RunReport(run_id=run, seq=body.seq, outcome=outcome))
+        return await _report_one(held, worker, RunReport(run_id=run, seq=body.seq, outcome=outcome))
 
 
 def _outcome(body: RunFinish, state: End) -> Outcome:
@@ -113,9 +117,9 @@ _offer("failed", "failed", "The run failed; `reason` says how.")
 _offer("release", "released", "Given back unfinished; nothing is charged.")
 
 
-def _report_one(held: Resources, worker: WorkerId, one: RunReport) -> ReportResult:
+async def _report_one(held: Resources, worker: WorkerId, one: RunReport) -> ReportResult:
     body = ReportRequest(worker_id=worker, reports=(one,))
-    (result,) = report(body, held).results
+    (result,) = (await _report(body, held)).results
     if result.status == "lease_lost":
         raise LeaseLost(result.detail or f"the lease of run {one.run_id} is over; drop this run")
     if result.status == "refused":

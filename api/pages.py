@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api import events, studies
+from api.answers import answer
 from api.auth import CHANGE, VIEW, Allow, Gate
 from api.docs import operations
 from api.page_route import PageRoute, page
@@ -23,7 +24,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.records import Series, Study, Trial, Worker
 from hpsearch.service import importances, trials, workers
 from hpsearch.service import studies as study_service
-from hpsearch.wire import CurveList, Importances
+from hpsearch.wire import Importances
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 view = [Depends(VIEW)]
@@ -110,8 +111,8 @@ def curves(
     metric: Annotated[str, Query(max_length=100)] = "val_loss",
     top: Annotated[int, Query(ge=1, le=1_000)] = 60,
     points: Annotated[int, Query(ge=2, le=2_000)] = 200,
-) -> CurveList:
-    return trials.curves(held.db, study, metric=metric, points=points, top=top)
+) -> Response:
+    return answer(trials.curves(held.db, study, metric=metric, points=points, top=top))
 
 
 @router.get("/studies/{study}/importances", dependencies=view)

@@ -1,8 +1,8 @@
 """What a running server holds: its home's lock, its database and the local token."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -11,19 +11,24 @@ import fasteners
 from api.bell import Bell
 from api.disk import Disk
 from api.settings import MIB, Settings
+from api.together import Together
 from hpsearch.errors import Conflict
 from hpsearch.home import Home
-from hpsearch.service import tokens
+from hpsearch.service import leases, reports, tokens
 from hpsearch.service.clock import SteadyClock
+from hpsearch.service.reports import Stored
 from hpsearch.store.engine import Database, sqlite_file
-from hpsearch.wire import CreateToken
+from hpsearch.wire import CreateToken, LeaseRequest, LeaseResponse, ReportRequest
 
 Clock = Callable[[], datetime]
 
 
 @dataclass
 class Resources:
-    """`work` rings when a trial may wait for a worker, `news` when a study has new events."""
+    """`work` rings when a trial may wait for a worker, `news` when a study has new events.
+
+    `lease` and `report` are the service's, for all requests that come together.
+    """
 
     settings: Settings
     db: Database
@@ -32,6 +37,12 @@ class Resources:
     news: Bell
     disk: Disk
     stopping: bool = False
+    lease: Together[LeaseRequest, LeaseResponse] = field(init=False)
+    report: Together[ReportRequest, Stored] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lease = Together(self._lease_all)
+        self.report = Together(self._report_all)
 
     def stop(self) -> None:
         """End every waiting request, long polls and event streams alike. Call it on the event loop."""
@@ -43,6 +54,13 @@ class Resources:
         """Something changed that both workers and watchers want to know."""
         self.work.ring()
         self.news.ring()
+
+    def _lease_all(self, requests: Sequence[LeaseRequest]) -> Sequence[LeaseResponse | Exception]:
+        term, paused = self.settings.lease_seconds, self.disk.problem
+        return leases.lease_all(self.db, requests, now=self.clock(), lease_seconds=term, paused=paused)
+
+    def _report_all(self, requests: Sequence[ReportRequest]) -> Sequence[Stored | Exception]:
+        return reports.report_all(self.db, requests, now=self.clock())
 
     def read_clock(self) -> None:
         """Follow the database's clock from what it says now. A clock of a test's own is left alone."""

@@ -116,6 +116,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 create_app(resources=held),
+                http="h11",  # it bounds a request's header, httptools doesn't
                 log_config=None,
                 log_level="warning",
                 access_log=False,

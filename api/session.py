@@ -1,7 +1,7 @@
 """A browser's login: its token in a cookie that no script reads and no other site sends.
 
-The cookie holds the token itself, so that revoking the token ends the session on every server at once and a
-copy of the database opens nothing. It counts on the pages only; the REST API takes the header alone.
+The cookie holds the token itself, so that revoking the token ends the session too, on every server, and a copy of
+the database opens nothing. It counts on the pages only; the REST API takes the header alone.
 """
 
 import hashlib

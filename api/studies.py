@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Protocol
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
+from api.answers import answer
 from api.auth import CHANGE, VIEW
 from api.bodies import StrictRoute
 from api.checkpoints import checkpoint_folder
@@ -127,7 +128,9 @@ def get_best(study: StudyKey, held: Held, n: Annotated[int, Query(ge=1, le=1_000
     return studies.best(held.db, study, n)
 
 
-@router.get("/studies/{study}/curves", operation_id="list_curves", dependencies=view)
+@router.get(
+    "/studies/{study}/curves", operation_id="list_curves", response_model=CurveList, dependencies=view
+)
 def list_curves(
     study: StudyKey,
     held: Held,
@@ -135,9 +138,9 @@ def list_curves(
     points: Annotated[int, Query(ge=2, le=10_000)] = 200,
     top: Annotated[int | None, Query(ge=1, le=10_000)] = None,
     smoothing: Annotated[float, Query(ge=0, lt=1)] = 0.0,
-) -> CurveList:
+) -> Response:
     """Curves of one metric, smoothed, then thinned; says how many of how many are shown."""
-    return trials.curves(held.db, study, metric=metric, points=points, top=top, smoothing=smoothing)
+    return answer(trials.curves(held.db, study, metric=metric, points=points, top=top, smoothing=smoothing))
 
 
 @router.get("/studies/{study}/importances", operation_id="get_importances", dependencies=view)

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Request
 
-from api.auth import ADMINISTER
+from api.auth import ADMINISTER, Gate
 from api.bodies import StrictRoute
 from api.parameters import Held
 from hpsearch.records import Token, TokenId
@@ -26,6 +26,9 @@ def list_tokens(held: Held) -> TokenList:
 
 
 @router.delete("/tokens/{token}", operation_id="revoke_token")
-def revoke_token(token: Annotated[TokenId, Path(ge=1, lt=2**63)], held: Held) -> Token:
+def revoke_token(token: Annotated[TokenId, Path(ge=1, lt=2**63)], held: Held, request: Request) -> Token:
     """From now on the token is refused. Idempotent."""
-    return tokens.revoke(held.db, token, now=held.clock())
+    gate: Gate = request.app.state.gate
+    revoked = tokens.revoke(held.db, token, now=held.clock())
+    gate.known.forget()
+    return revoked

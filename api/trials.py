@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
+from api.answers import answer
 from api.auth import CHANGE, VIEW, Allow
 from api.bodies import StrictRoute
 from api.checkpoints import is_intact, open_stored
@@ -25,7 +26,9 @@ fetch = [Depends(Allow("viewer", "user", "worker"))]
 CHUNK = 2**20
 
 
-@router.get("/studies/{study}/trials", operation_id="list_trials", dependencies=view)
+@router.get(
+    "/studies/{study}/trials", operation_id="list_trials", response_model=TrialPage, dependencies=view
+)
 def list_trials(
     study: StudyKey,
     held: Held,
@@ -34,9 +37,9 @@ def list_trials(
     order_by: Annotated[str, Query(max_length=100)] = "number",
     page_size: PageSize = 100,
     page_token: PageToken = None,
-) -> TrialPage:
+) -> Response:
     """`order_by` is a column, `-column` for descending."""
-    return trials.page(
+    found = trials.page(
         held.db,
         study,
         state=state,
@@ -45,6 +48,7 @@ def list_trials(
         page_size=page_size,
         page_token=page_token,
     )
+    return answer(found)
 
 
 @router.get("/trials/{trial}", operation_id="get_trial", dependencies=view)

@@ -45,15 +45,15 @@ GUARDS = (
     Guard(
         "fence: a write needs the run's own worker",
         "hpsearch/service/reports.py",
-        "if row.run.worker_id == worker_id}",
-        "if worker_id}",
+        "if row.run.worker_id == request.worker_id}",
+        "if request.worker_id}",
         (f"{LEASES}test_a_report_of_anothers_run_is_lease_lost_and_stores_nothing[sqlite]",),
     ),
     Guard(
         "request id: a lost claim's answer is asked for again",
         "hpsearch/service/leases.py",
-        "held = runs.of_request(tx, worker.id, request.request_id)",
-        "held = []",
+        "held = self._held.get((worker.id, request.request_id))",
+        "held = None",
         (f"{LEASES}test_a_repeated_lease_request_gets_the_same_runs[sqlite]",),
     ),
     Guard(

@@ -6,7 +6,7 @@ that it is tried with one trial, and each further failure doubles the pause. Wha
 goes to other workers. A failure that others share suspends nobody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -55,10 +55,15 @@ class Suspension:
         )
 
 
+def suspects(tx: Transaction, worker_ids: Collection[WorkerId]) -> set[WorkerId]:
+    """Those whose last run brought no result: who does well is not looked at again."""
+    states = past_runs.last_states(tx, worker_ids)
+    return {worker_id for worker_id, state in states.items() if state not in RESULTS}
+
+
 def suspension(tx: Transaction, worker_id: WorkerId) -> Suspension | None:
     """Whether the worker's own failures suspend it, or did and it is on trial since."""
-    last = past_runs.last_ended(tx, worker_id, 1)  # one look is enough for a worker that does well
-    if not last or last[0].run.state in RESULTS:
+    if worker_id not in suspects(tx, [worker_id]):
         return None
     streak = _streak(past_runs.last_ended(tx, worker_id, LOOK_BACK))
     if len({row.run.trial_id for row in streak}) < STREAK:

@@ -32,7 +32,7 @@ def diagnose(db: Database, trial_id: TrialId) -> Diagnosis:
 
 def _newest_check(tx: Transaction, study_id: StudyId) -> Trial | None:
     """Step 1's measurements; None in a study that has no step 1."""
-    found, _ = listing.page(
+    found = listing.page(
         tx,
         study_id,
         state=TrialState.COMPLETED,

@@ -1,46 +1,27 @@
-"""Leases: what a worker is given, and how long it keeps it. Reports on its runs are in `reports`."""
+"""Leases: what workers are given, and how long they keep it. Reports on their runs are in `reports`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from hpsearch.errors import Conflict, NotFound
-from hpsearch.records import (
-    Checkpoint,
-    RunId,
-    Slot,
-    StudyId,
-    StudyState,
-    Trial,
-    TrialState,
-    WorkerId,
-    WorkerState,
-)
-from hpsearch.service import breaker, budgets
-from hpsearch.service.packs import fair_share, kind_of_work, most_by_time
+from hpsearch.errors import Conflict, HpsearchError, NotFound
+from hpsearch.records import WorkerId, WorkerState
+from hpsearch.service import breaker, claims
+from hpsearch.service.claims import Claimant
 from hpsearch.service.reports import report
-from hpsearch.spec import StudySpec
-from hpsearch.store import checkpoints, past_runs, runs, studies, trials, workers
+from hpsearch.store import past_runs, runs, studies, trials, workers
 from hpsearch.store.engine import Database, Transaction, retried
-from hpsearch.store.runs import NewRun, RunRow
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.runs import RunRow
 from hpsearch.store.workers import WorkerRow
-from hpsearch.wire import (
-    Assignment,
-    HeartbeatRequest,
-    HeartbeatResponse,
-    Lease,
-    LeaseRequest,
-    LeaseResponse,
-)
+from hpsearch.wire import HeartbeatRequest, HeartbeatResponse, Lease, LeaseRequest, LeaseResponse
 
-__all__ = ["heartbeat", "lease", "report"]
+__all__ = ["heartbeat", "lease", "lease_all", "report"]
 
 LEASE_SECONDS = 30.0
 SEEN_SECONDS = 5.0  # how exactly `last_seen_at` follows a worker that leases all the time
-GONE_AFTER_LEASES = 3  # unseen for so many leases, a worker no longer counts
+
+Answer = LeaseResponse | HpsearchError
 
 
-@retried
 def lease(
     db: Database,
     request: LeaseRequest,
@@ -56,28 +37,54 @@ def lease(
     The same `request_id` again returns the same leases while they are active. Raises NotFound for an unknown
     worker and Conflict for one whose name another daemon has taken over.
     """
+    (answer,) = lease_all(db, [request], now=now, lease_seconds=lease_seconds, paused=paused)
+    if isinstance(answer, HpsearchError):
+        raise answer
+    return answer
+
+
+def lease_all(
+    db: Database,
+    requests: Sequence[LeaseRequest],
+    *,
+    now: datetime,
+    lease_seconds: float = LEASE_SECONDS,
+    paused: str = "",
+) -> list[Answer]:
+    """`lease` for several slots, with what it would raise among the answers. Slots alike share a transaction."""
+    answers: dict[int, Answer] = {}
+    while len(answers) < len(requests):
+        open_requests = {i: request for i, request in enumerate(requests) if i not in answers}
+        answers |= _lease_some(db, open_requests, now=now, lease_seconds=lease_seconds, paused=paused)
+    return [answers[i] for i in range(len(requests))]
+
+
+@retried
+def _lease_some(
+    db: Database,
+    requests: Mapping[int, LeaseRequest],
+    *,
+    now: datetime,
+    lease_seconds: float,
+    paused: str,
+) -> dict[int, Answer]:
+    """Answers by the requests' keys, in one transaction: of the first one, and of all that can share it.
+
+    Of one worker's requests only the first: the next must see what it was given.
+    """
+    first_of: dict[WorkerId, int] = {}
+    for key, request in requests.items():
+        first_of.setdefault(request.worker_id, key)
+    chosen = {key: requests[key] for key in first_of.values()}
     with db.write() as tx:
-        worker = _worker(tx, request.worker_id)
-        if worker.worker.state is WorkerState.GONE:
-            raise Conflict(
-                f"worker {worker.worker.name!r} was taken over by a newer daemon of that name",
-                hint="give each daemon its own --name",
-            )
-        if (now - worker.worker.last_seen_at).total_seconds() > SEEN_SECONDS:
-            workers.seen(tx, worker.id, now=now)
-        held = runs.of_request(tx, worker.id, request.request_id)
-        if held:
-            return LeaseResponse(leases=_again(tx, held, lease_seconds))
-        if worker.worker.state is WorkerState.DRAINING:
-            return LeaseResponse(leases=())
-        if paused:
-            return LeaseResponse(leases=(), detail=paused)
-        suspended = breaker.suspension(tx, worker.id)
-        if suspended is not None:
-            if now < suspended.until or past_runs.has_active(tx, worker.id):
-                return LeaseResponse(leases=(), detail=suspended.told(worker.worker.name))
-            request = request.model_copy(update={"max_trials": 1})
-        return LeaseResponse(leases=_claim(tx, worker, request, now=now, lease_seconds=lease_seconds))
+        asking = _Asking(tx, list(chosen.values()), now=now)
+        found = {
+            key: asking.hear(request, lease_seconds=lease_seconds, paused=paused)
+            for key, request in chosen.items()
+        }
+        claimants = {key: one for key, one in found.items() if isinstance(one, Claimant)}
+        answers = {key: one for key, one in found.items() if not isinstance(one, Claimant)}
+        return answers | _claim(tx, claimants, now=now, lease_seconds=lease_seconds)
 
 
 @retried
@@ -91,7 +98,7 @@ def heartbeat(
 ) -> HeartbeatResponse:
     """Renew the leases that the worker holds to `now + lease_seconds`; say which are over and which to end."""
     with db.write() as tx:
-        worker = _worker(tx, worker_id)
+        worker = _known(workers.lock_all(tx, [worker_id]), worker_id)
         workers.seen(tx, worker_id, now=now)
         held = runs.stop_states(tx, worker_id, body.runs)
         runs.renew(tx, held, lease_until=now + timedelta(seconds=lease_seconds))
@@ -102,169 +109,95 @@ def heartbeat(
         )
 
 
-def _worker(tx: Transaction, worker_id: WorkerId) -> WorkerRow:
-    worker = workers.lock(tx, worker_id)
-    if worker is None:
+def _known(rows: Mapping[WorkerId, WorkerRow], worker_id: WorkerId) -> WorkerRow:
+    if worker_id not in rows:
         raise NotFound(f"no worker {worker_id}", hint="register it again")
-    return worker
+    return rows[worker_id]
 
 
-def _claim(
-    tx: Transaction, worker: WorkerRow, request: LeaseRequest, *, now: datetime, lease_seconds: float
-) -> tuple[Lease, ...]:
-    """Trials of the first study that has some for this slot."""
-    slot = _slot(worker, request.slot)
-    for study_id in studies.claimable(tx, gpu=slot.device != "cpu", labels=worker.labels):
-        leases = _claim_from(tx, study_id, worker, request, now=now, lease_seconds=lease_seconds)
-        if leases:
-            return leases
-    return ()
+class _Asking:
+    """The workers that ask in one transaction, locked, and what is known of them."""
+
+    def __init__(self, tx: Transaction, requests: Sequence[LeaseRequest], *, now: datetime) -> None:
+        self._tx = tx
+        self._now = now
+        self._workers = workers.lock_all(tx, [request.worker_id for request in requests])
+        self._held = runs.of_requests(tx, [(r.worker_id, r.request_id) for r in requests])
+        self._suspects = breaker.suspects(tx, self._workers)
+
+    def hear(self, request: LeaseRequest, *, lease_seconds: float, paused: str) -> Claimant | Answer:
+        """Who may claim, or the answer where nothing is to be claimed."""
+        try:
+            return self._claimant(request, lease_seconds=lease_seconds, paused=paused)
+        except (NotFound, Conflict) as error:
+            return error
+
+    def _claimant(
+        self, request: LeaseRequest, *, lease_seconds: float, paused: str
+    ) -> Claimant | LeaseResponse:
+        worker = self._worker(request.worker_id)
+        held = self._held.get((worker.id, request.request_id))
+        if held:
+            return LeaseResponse(leases=_again(self._tx, held, lease_seconds))
+        if worker.worker.state is WorkerState.DRAINING:
+            return LeaseResponse(leases=())
+        if paused:
+            return LeaseResponse(leases=(), detail=paused)
+        most = request.max_trials
+        if worker.id in self._suspects:
+            suspended = breaker.suspension(self._tx, worker.id)
+            if suspended is not None:
+                if self._now < suspended.until or past_runs.has_active(self._tx, worker.id):
+                    return LeaseResponse(leases=(), detail=suspended.told(worker.worker.name))
+                most = 1
+        _check_slot(worker, request.slot)
+        return Claimant(worker, request.slot, request.request_id, most)
+
+    def _worker(self, worker_id: WorkerId) -> WorkerRow:
+        worker = _known(self._workers, worker_id)
+        if worker.worker.state is WorkerState.GONE:
+            raise Conflict(
+                f"worker {worker.worker.name!r} was taken over by a newer daemon of that name",
+                hint="give each daemon its own --name",
+            )
+        if (self._now - worker.worker.last_seen_at).total_seconds() > SEEN_SECONDS:
+            workers.seen(self._tx, worker.id, now=self._now)
+        return worker
 
 
-def _slot(worker: WorkerRow, index: int) -> Slot:
+def _check_slot(worker: WorkerRow, index: int) -> None:
     slots = worker.worker.slots
     if index >= len(slots):
         raise NotFound(
             f"worker {worker.worker.name!r} has no slot {index}", hint=f"it registered {len(slots)} slots"
         )
-    return slots[index]
 
 
-def _claim_from(
-    tx: Transaction,
-    study_id: StudyId,
-    worker: WorkerRow,
-    request: LeaseRequest,
-    *,
-    now: datetime,
-    lease_seconds: float,
-) -> tuple[Lease, ...]:
-    study = studies.lock(tx, study_id)
-    if study is None or study.state is not StudyState.RUNNING:
-        return ()
-    spec = study.spec
-    left = budgets.trials_left(study, spec)
-    if budgets.spent(tx, study, spec, now=now) is not None and left != 0:
-        return ()
-    seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * lease_seconds)
-    pack = _pack(tx, study, request.max_trials, left, seen_since=seen_since)
-    if not pack:
-        return ()
-    ended = past_runs.last_ends(tx, [trial.id for trial in pack if trial.epoch])
-    trials.claim(tx, [trial.id for trial in pack], now=now)
-    _count(tx, study, spec, pack, now=now)
-    ids = runs.insert_runs(
-        tx,
-        [NewRun(trial.id, trial.epoch + 1, ended.get(trial.id)) for trial in pack],
-        study_id=study.id,
-        worker_id=worker.id,
-        slot=request.slot,
-        request_id=request.request_id,
-        lease_until=now + timedelta(seconds=lease_seconds),
-        now=now,
-    )
-    return tuple(
-        _lease(tx, study, spec, trial, run_id, trial.epoch + 1, lease_seconds)
-        for trial, run_id in zip(pack, ids, strict=True)
-    )
+def _claim(
+    tx: Transaction, claimants: Mapping[int, Claimant], *, now: datetime, lease_seconds: float
+) -> dict[int, LeaseResponse]:
+    """Trials of the first study that has some for the first claimant, for it and for those like it.
 
-
-def _pack(
-    tx: Transaction, study: StudyRow, most: int, left: int | None, *, seen_since: datetime
-) -> list[Trial]:
-    """Waiting trials that travel together: of one kind, none of them suspected of killing its process."""
-    if left == 0:
-        # Only trials that ran before are still free.
-        return [trial for trial in trials.waiting(tx, study.id, most) if trial.epoch][:1]
-    pack = trials.waiting(tx, study.id, 1)
-    if not pack or pack[0].rescues:
-        return pack
-    first = pack[0]
-    size = min(most, most_by_time(study.pace, first.program, first.budget), left or most)
-    if size > 1:
-        slots = workers.slots_in_service(tx, seen_since=seen_since)
-        size = min(size, fair_share(waiting=study.waiting, slots=slots))
-    if size == 1:
-        return pack
-    kind, _ = kind_of_work(first.program, first.budget)
-    waiting = trials.waiting(tx, study.id, size)
-    return [t for t in waiting if not t.rescues and kind_of_work(t.program, t.budget)[0] == kind]
-
-
-def _count(
-    tx: Transaction, study: StudyRow, spec: StudySpec, pack: Sequence[Trial], *, now: datetime
-) -> None:
-    also = {}
-    if study.deadline is None and spec.budget.minutes is not None:
-        also["deadline"] = budgets.deadline(spec, now=now)
-    studies.count_trials(
-        tx,
-        study.id,
-        {TrialState.WAITING: -len(pack), TrialState.RUNNING: len(pack)},
-        started=sum(trial.epoch == 0 for trial in pack),
-        also=also,
-    )
+    Whom it does not suffice for, and who is of another kind, is not among the answers: one transaction keeps to
+    one study, lest two of them wait for each other's.
+    """
+    first = next(iter(claimants.values()), None)
+    if first is None:
+        return {}
+    alike = {key: claimant for key, claimant in claimants.items() if claimant.like(first)}
+    for study_id in studies.claimable(tx, gpu=first.gpu, labels=first.worker.labels):
+        given = claims.claim(tx, study_id, list(alike.values()), now=now, lease_seconds=lease_seconds)
+        if any(given):
+            return {key: LeaseResponse(leases=pack) for key, pack in zip(alike, given, strict=True) if pack}
+    return {key: LeaseResponse(leases=()) for key in alike}
 
 
 def _again(tx: Transaction, held: Sequence[RunRow], lease_seconds: float) -> tuple[Lease, ...]:
     """The leases of a request that was answered before."""
-    study = studies.lock(tx, held[0].study_id)
+    study = studies.get(tx, held[0].study_id)
     assert study is not None
-    spec = study.spec
-    leases = []
-    for row in held:
-        trial = trials.get(tx, row.run.trial_id)
-        assert trial is not None
-        leases.append(_lease(tx, study, spec, trial, row.id, row.run.epoch, lease_seconds))
-    return tuple(leases)
-
-
-def _lease(
-    tx: Transaction,
-    study: StudyRow,
-    spec: StudySpec,
-    trial: Trial,
-    run_id: RunId,
-    epoch: int,
-    lease_seconds: float,
-) -> Lease:
-    program = trial.program
-    whole = program.kind == "train" and program.subset_batches is None and not program.test
-    return Lease(
-        run_id=run_id,
-        study=study.study.name,
-        trial_id=trial.id,
-        number=trial.number,
-        epoch=epoch,
-        assignment=Assignment(
-            task=spec.task,
-            fixed=spec.fixed,
-            params=trial.params,
-            program=program,
-            replicate=trial.replicate,
-            budget=trial.budget,
-            objective=spec.objective,
-            seed=spec.seed,
-        ),
-        start=_start(tx, trial),
-        # Only a recipe trains the same point longer, in epochs: a later rung, round or the final run.
-        keep_last=spec.method == "recipe"
-        and whole
-        and trial.budget is not None
-        and trial.budget.steps is None,
-        lease_seconds=lease_seconds,
+    known = trials.of_ids(tx, [row.run.trial_id for row in held])
+    return tuple(
+        claims.lease_of(tx, study, known[row.run.trial_id], row.id, row.run.epoch, lease_seconds)
+        for row in held
     )
-
-
-def _start(tx: Transaction, trial: Trial) -> Checkpoint | None:
-    """Where training may go on: its own newest state, else that of the trial it continues."""
-    own = checkpoints.newest(tx, trial.id, "last") if trial.epoch else None
-    if own is not None:
-        return own.checkpoint
-    if trial.continues is None:
-        return None
-    before = trials.get(tx, trial.continues)
-    if before is None or before.state is not TrialState.COMPLETED:
-        return None
-    stored = checkpoints.newest(tx, before.id, "last")
-    return None if stored is None else stored.checkpoint

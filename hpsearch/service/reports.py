@@ -1,11 +1,11 @@
 """What workers say of their runs. Every write is fenced by (run, worker, active) and stored once."""
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from hpsearch.records import Outcome, RunId, RunState, StudyId, Trial, TrialId, WorkerId, digest_of
+from hpsearch.records import Outcome, RunId, RunState, StudyId, Trial, TrialId, digest_of
 from hpsearch.service import breaker, budgets, outcomes
 from hpsearch.service.advance import advance
 from hpsearch.store import metrics, runs, studies, trials
@@ -16,50 +16,74 @@ from hpsearch.store.studies import StudyRow
 from hpsearch.wire import ReportRequest, ReportResponse, ReportResult, RunReport
 
 
-@retried
+@dataclass(frozen=True)
+class Stored:
+    """What became of a request, once it is stored. `runs`: the worker's own of those that it speaks of."""
+
+    request: ReportRequest
+    response: ReportResponse
+    runs: Mapping[RunId, RunRow]
+
+    def told(self) -> ReportResponse:
+        """The answer; the log learns which runs ended, and which writes came under a lease that is over or another's."""
+        log = logging.getLogger("hpsearch.reports")
+        for one, result in zip(self.request.reports, self.response.results, strict=True):
+            row = self.runs.get(one.run_id)
+            facts: dict[str, object] = {"run": one.run_id, "worker": self.request.worker_id}
+            if row is not None:
+                facts |= {"study": row.study_id, "trial": row.run.trial_id}
+            if result.status != "ok":
+                log.warning("write refused", extra={**facts, "why": result.detail})
+            elif one.outcome is not None:
+                log.info(
+                    "run ended", extra={**facts, "state": one.outcome.state, "reason": one.outcome.reason}
+                )
+        return self.response
+
+
 def report(db: Database, request: ReportRequest, *, now: datetime) -> ReportResponse:
     """Store curves, logs and outcomes of several runs in one transaction; what follows is planned in it too.
 
     Each report is answered by itself: `lease_lost` where its run is over or another worker's, `refused` where
     it has ended with another outcome, and then nothing of it is stored. What was stored before is `ok` again.
     """
-    ended = [one.run_id for one in request.reports if one.outcome is not None]
-    results: list[ReportResult] = []
+    (stored,) = report_all(db, [request], now=now)
+    return stored.told()
+
+
+@retried
+def report_all(db: Database, requests: Sequence[ReportRequest], *, now: datetime) -> list[Stored]:
+    """`report` of several workers in one transaction; the log is told by each request's `told`."""
+    every = [one for request in requests for one in request.reports]
+    ended = [one.run_id for one in every if one.outcome is not None]
     with db.write() as tx:
         # Whatever ends a trial holds its study first, and only then the run.
         report = _Report(tx, studies.lock_of_runs(tx, ended) if ended else {}, now)
-        held = _held(tx, request.worker_id, (one.run_id for one in request.reports))
-        report.load_trials(held[run_id] for run_id in ended if run_id in held)
-        for one in request.reports:
-            row = held.get(one.run_id)
-            if row is None or not row.active:
-                results.append(_of_ended(row, one))
-                continue
-            held[row.id] = report.store(row, one)
-            results.append(ReportResult(run_id=row.id, status="ok"))
+        rows = runs.lock(tx, [one.run_id for one in every])
+        report.load_trials(rows[run_id] for run_id in ended if run_id in rows)
+        stored = [_store(report, request, rows) for request in requests]
         report.finish()
-    _log(request, results, held)
-    return ReportResponse(results=tuple(results))
+    return stored
 
 
-def _log(request: ReportRequest, results: Iterable[ReportResult], held: Mapping[RunId, RunRow]) -> None:
-    """Once it is stored: which runs ended, and which writes came under a lease that is over or another's."""
-    log = logging.getLogger("hpsearch.reports")
-    for one, result in zip(request.reports, results, strict=True):
+def _store(report: "_Report", request: ReportRequest, rows: dict[RunId, RunRow]) -> Stored:
+    """One request's part. `rows`: the locked runs of all requests, kept as they are with what was said before."""
+    held = _held(rows, request)
+    results: list[ReportResult] = []
+    for one in request.reports:
         row = held.get(one.run_id)
-        facts: dict[str, object] = {"run": one.run_id, "worker": request.worker_id}
-        if row is not None:
-            facts |= {"study": row.study_id, "trial": row.run.trial_id}
-        if result.status != "ok":
-            log.warning("write refused", extra={**facts, "why": result.detail})
-        elif one.outcome is not None:
-            log.info("run ended", extra={**facts, "state": one.outcome.state, "reason": one.outcome.reason})
+        if row is None or not row.active:
+            results.append(_of_ended(row, one))
+            continue
+        held[row.id] = rows[row.id] = report.store(row, one)
+        results.append(ReportResult(run_id=row.id, status="ok"))
+    return Stored(request, ReportResponse(results=tuple(results)), held)
 
 
-def _held(tx: Transaction, worker_id: WorkerId, ids: Iterable[RunId]) -> dict[RunId, RunRow]:
-    """The worker's own runs among `ids`, locked."""
-    rows = runs.lock(tx, list(ids))
-    return {run_id: row for run_id, row in rows.items() if row.run.worker_id == worker_id}
+def _held(rows: Mapping[RunId, RunRow], request: ReportRequest) -> dict[RunId, RunRow]:
+    """The worker's own runs among those that its request speaks of."""
+    asked = {one.run_id: rows[one.run_id] for one in request.reports if one.run_id in rows}
+    return {run_id: row for run_id, row in asked.items() if row.run.worker_id == request.worker_id}
 
 
 def _of_ended(row: RunRow | None, one: RunReport) -> ReportResult:

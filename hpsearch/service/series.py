@@ -1,6 +1,6 @@
 """A trial's curves, put together from the runs that trained it and the trial that it continues."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from hpsearch.records import Points, Series, TrialId
 from hpsearch.store import listing, metrics, runs
@@ -47,8 +47,10 @@ def _chained(
     return series
 
 
-def joined(stretches: Iterable[Series]) -> Series:
+def joined(stretches: Sequence[Series]) -> Series:
     """One run's stretches in order, end to end."""
+    if len(stretches) == 1:
+        return stretches[0]
     steps: dict[str, list[int]] = {}
     values: dict[str, list[float]] = {}
     for stretch in stretches:

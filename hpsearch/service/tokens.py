@@ -59,11 +59,12 @@ def authenticate(db: Database, secret: str, *, now: datetime) -> Token | None:
         candidates = tokens.by_prefix(tx, secret[:PREFIX_LENGTH])
     for token, stored in candidates:
         if hmac.compare_digest(digest, stored):
-            return token if _valid(token, now) else None
+            return token if is_valid(token, now) else None
     return None
 
 
-def _valid(token: Token, now: datetime) -> bool:
+def is_valid(token: Token, now: datetime) -> bool:
+    """Neither revoked nor expired."""
     return token.revoked_at is None and (token.expires_at is None or now < token.expires_at)
 
 

@@ -24,6 +24,7 @@ from hpsearch.store import listing, studies
 from hpsearch.store import metrics as metric_rows
 from hpsearch.store import runs as run_rows
 from hpsearch.store.engine import Database, Transaction, retried
+from hpsearch.store.listing import Ranked
 from hpsearch.store.studies import StudyRow
 from hpsearch.wire import Curve, CurveList, RunLog, TrialPage
 
@@ -46,9 +47,10 @@ def page(
     of = ("trials", key, state, stage, order_by)
     offset = paging.position(page_token, *of) or 0
     with db.read() as tx:
-        found, total = listing.page(
+        study = lookup.study(tx, key)
+        found = listing.page(
             tx,
-            lookup.study(tx, key).id,
+            study.id,
             state=state,
             stage=stage,
             order=order,
@@ -56,8 +58,17 @@ def page(
             offset=offset,
             limit=limit,
         )
+        total = _total(tx, study, state, stage)
     following = paging.token(offset + limit, *of) if offset + limit < total else None
     return TrialPage(trials=tuple(found), total=total, next_page_token=following)
+
+
+def _total(tx: Transaction, study: StudyRow, state: TrialState | None, stage: StageKind | None) -> int:
+    if stage is not None:
+        return listing.count(tx, study.id, state=state, stage=stage)
+    # Counting a hundred thousand rows takes longer than all the rest.
+    counts = study.study.trial_counts
+    return sum(counts.values()) if state is None else counts[state]
 
 
 def get(db: Database, trial_id: TrialId) -> Trial:
@@ -160,7 +171,7 @@ def curves(
     return CurveList(metric=metric, curves=made, shown=len(made), total=study.planned)
 
 
-def _curve(trial: Trial, whole: Series, points: int, smoothing: float) -> Curve:
+def _curve(trial: Ranked, whole: Series, points: int, smoothing: float) -> Curve:
     return Curve(
         trial_id=trial.id,
         number=trial.number,
@@ -172,6 +183,8 @@ def _curve(trial: Trial, whole: Series, points: int, smoothing: float) -> Curve:
 
 
 def _thinned(whole: Points, points: int, smoothing: float) -> Points:
+    if not smoothing and len(whole.values) <= points:
+        return whole
     values = list(whole.values)
     if smoothing:
         values = features.smoothed(values, smoothing).tolist()

@@ -6,7 +6,8 @@ from hpsearch.errors import NotFound, nearest
 from hpsearch.records import Worker, WorkerId, WorkerState
 from hpsearch.service import breaker
 from hpsearch.service.advance import advance
-from hpsearch.service.leases import GONE_AFTER_LEASES, LEASE_SECONDS
+from hpsearch.service.claims import GONE_AFTER_LEASES
+from hpsearch.service.leases import LEASE_SECONDS
 from hpsearch.service.reaper import first_of_each_pack, lose_runs
 from hpsearch.store import metrics, runs, studies, workers
 from hpsearch.store.engine import Database, Transaction, retried
@@ -28,9 +29,7 @@ def register(db: Database, body: RegisterWorker, *, now: datetime) -> Worker:
             workers.set_state(tx, before, WorkerState.GONE)
             _take_over(tx, before, body.interrupted, now=now)
         worker_id = workers.insert_worker(tx, body, incarnation=count + 1, now=now)
-        row = workers.lock(tx, worker_id)
-        assert row is not None
-        return row.worker
+        return workers.lock_all(tx, [worker_id])[worker_id].worker
 
 
 def _take_over(

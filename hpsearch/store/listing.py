@@ -1,11 +1,13 @@
 """Trials in pages, in any order of an allow-list, and by rank."""
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Float, Integer, Select, cast, func, select
+from sqlalchemy import ColumnElement, Float, Integer, Select, and_, cast, func, not_, select
 
 from hpsearch.records import StageKind, StudyId, Trial, TrialId, TrialState
+from hpsearch.space import Params
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import stages, trials
 from hpsearch.store.trials import record_of
@@ -27,16 +29,20 @@ def page(
     descending: bool,
     offset: int,
     limit: int,
-) -> tuple[list[Trial], int]:
-    """(at most `limit` trials after `offset`, how many match). `order` is one of ORDERS; unknowns go last."""
+) -> list[Trial]:
+    """At most `limit` trials after `offset`. `order` is one of ORDERS; unknowns go last."""
     chosen = _chosen(select(trials), study_id, state, stage)
-    total = tx.execute(_chosen(select(func.count()), study_id, state, stage)).scalar_one()
     column = trials.c.stage_id if order == "stage" else trials.c[order]
     keys: list[ColumnElement[Any]] = [column.desc() if descending else column.asc()]
     if column.nullable:
         keys.insert(0, column.is_(None))
     rows = tx.execute(chosen.order_by(*keys, trials.c.number).offset(offset).limit(limit))
-    return [record_of(row) for row in rows], total
+    return [record_of(row) for row in rows]
+
+
+def count(tx: Transaction, study_id: StudyId, *, state: TrialState | None, stage: StageKind | None) -> int:
+    """How many trials there are to page through. Their study's row knows it too where no stage is asked for."""
+    return int(tx.execute(_chosen(select(func.count()), study_id, state, stage)).scalar_one())
 
 
 def by_number(tx: Transaction, study_id: StudyId, *, first: int, limit: int) -> list[Trial]:
@@ -55,19 +61,33 @@ def by_ids(tx: Transaction, ids: Collection[TrialId]) -> list[Trial]:
     return [record_of(row) for row in rows]
 
 
-def ranked(tx: Transaction, study_id: StudyId, direction: Direction, *, limit: int | None) -> list[Trial]:
+@dataclass(frozen=True)
+class Ranked:
+    """What a curve's legend says of its trial."""
+
+    id: TrialId
+    number: int
+    state: str
+    value: float | None
+    params: Params
+
+
+def ranked(tx: Transaction, study_id: StudyId, direction: Direction, *, limit: int | None) -> list[Ranked]:
     """Trials with a curve to look at, best first: by value, then those without one by number."""
     value = trials.c.value
-    keys = [
-        trials.c.state != TrialState.COMPLETED,
-        value.is_(None),
-        value.desc() if direction == "maximize" else value.asc(),
-        trials.c.number,
-    ]
-    rows = tx.execute(
-        select(trials).where(trials.c.study_id == study_id, trials.c.epoch > 0).order_by(*keys).limit(limit)
+    by_value = value.desc() if direction == "maximize" else value.asc()
+    known = trials.c.state == TrialState.COMPLETED, value.is_not(None)
+    wanted = select(trials.c.id, trials.c.number, trials.c.state, value, trials.c.params).where(
+        trials.c.study_id == study_id, trials.c.epoch > 0
     )
-    return [record_of(row) for row in rows]
+    # First those that an index holds in order: the rest is sorted only where they are too few.
+    rows = list(tx.execute(wanted.where(*known).order_by(by_value, trials.c.number).limit(limit)))
+    if limit is None or len(rows) < limit:
+        rest = wanted.where(not_(and_(*known))).order_by(
+            trials.c.state != TrialState.COMPLETED, value.is_(None), by_value, trials.c.number
+        )
+        rows += tx.execute(rest.limit(None if limit is None else limit - len(rows)))
+    return [Ranked(row.id, row.number, row.state, row.value, row.params) for row in rows]
 
 
 def top(

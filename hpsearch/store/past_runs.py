@@ -17,6 +17,21 @@ _LAST_ENDED = (
     .order_by(runs.c.id.desc())
     .limit(bindparam("most"))
 )
+_LAST_STATES = select(
+    workers.c.id,
+    select(runs.c.state)
+    .where(runs.c.worker_id == workers.c.id, runs.c.state != RunState.ACTIVE.value)
+    .order_by(runs.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("state"),
+).where(workers.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def last_states(tx: Transaction, worker_ids: Collection[WorkerId]) -> dict[WorkerId, RunState]:
+    """How the last ended run of each of these workers ended, where one has."""
+    rows = tx.execute(_LAST_STATES, {"ids": list(worker_ids)})
+    return {row.id: RunState(row.state) for row in rows if row.state is not None}
 
 
 def last_ended(tx: Transaction, worker_id: WorkerId, limit: int) -> list[RunRow]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, bindparam, func, insert, select, update
@@ -25,12 +25,12 @@ _INSERT = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
 _LOCK = (
     select(runs).where(runs.c.id.in_(bindparam("ids", expanding=True))).order_by(runs.c.id).with_for_update()
 )
-_OF_REQUEST = (
+_OF_REQUESTS = (
     select(runs)
     .where(
-        runs.c.worker_id == bindparam("worker"),
+        runs.c.worker_id.in_(bindparam("workers", expanding=True)),
         runs.c.state == RunState.ACTIVE.value,
-        runs.c.request_id == bindparam("request"),
+        runs.c.request_id.in_(bindparam("requests", expanding=True)),
     )
     .order_by(runs.c.id)
 )
@@ -63,35 +63,30 @@ class NewRun:
 
     trial_id: TrialId
     epoch: int
+    worker_id: WorkerId
+    slot: int
+    request_id: str
     not_before: datetime | None = None
 
 
 def insert_runs(
-    tx: Transaction,
-    new: Sequence[NewRun],
-    *,
-    study_id: StudyId,
-    worker_id: WorkerId,
-    slot: int,
-    request_id: str,
-    lease_until: datetime,
-    now: datetime,
+    tx: Transaction, new: Sequence[NewRun], *, study_id: StudyId, term: timedelta, now: datetime
 ) -> list[RunId]:
-    """Active runs, their ids in the order of `new`."""
+    """Active runs with leases of `term`, their ids in the order of `new`."""
     begins = [now if run.not_before is None else max(now, run.not_before) for run in new]
     rows = [
         {
             "trial_id": run.trial_id,
             "study_id": study_id,
-            "worker_id": worker_id,
+            "worker_id": run.worker_id,
             "epoch": run.epoch,
-            "slot": slot,
-            "request_id": request_id,
+            "slot": run.slot,
+            "request_id": run.request_id,
             "state": RunState.ACTIVE,
             "message": "",
             "stop": False,
             "last_seq": -1,
-            "lease_until": begin + (lease_until - now),
+            "lease_until": begin + term,
             "started_at": begin,
         }
         for run, begin in zip(new, begins, strict=True)
@@ -130,10 +125,18 @@ def lock_active(
     return [row_of(row) for row in tx.execute(wanted.order_by(runs.c.id).with_for_update())]
 
 
-def of_request(tx: Transaction, worker_id: WorkerId, request_id: str) -> list[RunRow]:
-    """The active runs that this request was given."""
-    rows = tx.execute(_OF_REQUEST, {"worker": worker_id, "request": request_id})
-    return [row_of(row) for row in rows]
+def of_requests(
+    tx: Transaction, requests: Collection[tuple[WorkerId, str]]
+) -> dict[tuple[WorkerId, str], list[RunRow]]:
+    """(worker, request id) -> the active runs that this request was given, where it was given any."""
+    asked = {
+        "workers": [worker_id for worker_id, _ in requests],
+        "requests": [request_id for _, request_id in requests],
+    }
+    found: dict[tuple[WorkerId, str], list[RunRow]] = {}
+    for row in map(row_of, tx.execute(_OF_REQUESTS, asked)):
+        found.setdefault((row.run.worker_id, row.request_id), []).append(row)
+    return found
 
 
 def of_trial(tx: Transaction, trial_id: TrialId) -> list[Run]:

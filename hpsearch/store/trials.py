@@ -33,7 +33,11 @@ _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _OF_IDS = select(trials).where(trials.c.id.in_(_IDS))
 _WAITING = (
     select(trials)
-    .where(trials.c.study_id == bindparam("study"), trials.c.state == TrialState.WAITING.value)
+    .where(
+        trials.c.study_id == bindparam("study"),
+        trials.c.state == TrialState.WAITING.value,
+        trials.c.id > bindparam("after"),
+    )
     .order_by(trials.c.id)
     .limit(bindparam("most"))
 )
@@ -93,9 +97,9 @@ def of_study(tx: Transaction, study_id: StudyId) -> list[Trial]:
     return [record_of(row) for row in rows]
 
 
-def waiting(tx: Transaction, study_id: StudyId, limit: int) -> list[Trial]:
-    """The first waiting trials, in the order they were planned."""
-    rows = tx.execute(_WAITING, {"study": study_id, "most": limit})
+def waiting(tx: Transaction, study_id: StudyId, limit: int, *, after: int = 0) -> list[Trial]:
+    """The first waiting trials, in the order they were planned; those behind the trial `after`."""
+    rows = tx.execute(_WAITING, {"study": study_id, "most": limit, "after": after})
     return [record_of(row) for row in rows]
 
 

@@ -12,7 +12,12 @@ from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import workers
 from hpsearch.wire import RegisterWorker
 
-_LOCK = select(workers).where(workers.c.id == bindparam("key")).with_for_update()
+_LOCK = (
+    select(workers)
+    .where(workers.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(workers.c.id)
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,9 @@ def of_start(tx: Transaction, name: str, start_id: str) -> WorkerRow | None:
     return None if row is None else _row(row)
 
 
-def lock(tx: Transaction, worker_id: WorkerId) -> WorkerRow | None:
-    """The worker, for whom nobody else leases until this transaction ends."""
-    row = tx.execute(_LOCK, {"key": worker_id}).one_or_none()
-    return None if row is None else _row(row)
+def lock_all(tx: Transaction, ids: Collection[WorkerId]) -> dict[WorkerId, WorkerRow]:
+    """The workers, in the order of ids; nobody else leases for them until this transaction ends."""
+    return {row.id: _row(row) for row in tx.execute(_LOCK, {"ids": list(ids)})}
 
 
 def find(tx: Transaction, key: str) -> WorkerRow | None:

@@ -10,7 +10,7 @@ from hpsearch.spec import parse_spec
 from hpsearch.store import stages, studies, trials
 from hpsearch.store.engine import Database
 
-CLAIM = "SELECT id FROM trials WHERE study_id = 1 AND state = 'waiting' ORDER BY id LIMIT 16"
+CLAIM = "SELECT id FROM trials WHERE study_id = 1 AND state = 'waiting' AND id > 5 ORDER BY id LIMIT 16"
 EXPIRED = "SELECT id FROM runs WHERE state = 'active' AND lease_until < 5.0"
 EVENTS = "SELECT id FROM events WHERE study_id = 1 AND id > 5 ORDER BY id LIMIT 10"
 
