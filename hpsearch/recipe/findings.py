@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 from hpsearch.recipe import initial_loss
 from hpsearch.recipe.case import Case, Level
+from hpsearch.recipe.curve_evidence import evidence
 from hpsearch.recipe.diagnosis import Symptoms, passive
 from hpsearch.recipe.effects import Effect
 from hpsearch.recipe.remedies import TEXTS
 from hpsearch.recipe.suspicion import Suspicion
-from hpsearch.records import Evidence, Remedy, Verdict
+from hpsearch.records import Remedy, Verdict
 from hpsearch.space import Params, ParamValue
 from hpsearch.vocabulary import VerdictCode
 
@@ -294,32 +295,3 @@ def _level(case: Case) -> str:
     if case.accuracy:
         return f"train_{case.metric} {case.end.train_metric:.3g}, val_{case.metric} {case.end.val_metric:.3g}"
     return f"share of the loss explained: training {case.end.train_skill:.2g}, validation {case.end.val_skill:.2g}"
-
-
-def evidence(case: Case) -> tuple[Evidence, ...]:
-    """The measurements of step 1 and of the curve, each with the threshold it was held against."""
-    found = list(initial_loss.evidence(case.check))
-    run = case.run.seen
-    for name, text, limit in CURVE_EVIDENCE:
-        value = run.measurement(name)
-        if not math.isnan(value):
-            found.append(Evidence(name=text, value=value, threshold=limit))
-    return tuple(found)
-
-
-CURVE_EVIDENCE = (
-    ("train_loss_end", "training loss at the end", ""),
-    ("val_loss_end", "validation loss at the end", ""),
-    ("train_objective_end", "training objective at the end", ""),
-    ("objective_best", "best validation objective", ""),
-    ("gap", "gap training - validation", "<= 0.1 for shares"),
-    ("val_loss_rise", "validation loss: last / lowest", "<= 1.1"),
-    ("best_position", "position of the best epoch", ""),
-    ("train_slope", "late slope of log training loss per epoch", ""),
-    ("train_trend_p", "p that training loss still falls (Mann-Kendall)", "< 0.1 still falls"),
-    ("flat_fraction", "share of steps before the loss moved", "<= 0.1"),
-    ("loss_spike", "highest smoothed loss / first", "<= 1.5"),
-    ("noise", "minibatch noise", ""),
-    ("update_ratio_median", "update / weight magnitude", "1e-4 to 1e-1 is usual"),
-    ("diverged_at", "step at which the loss left", ""),
-)

@@ -15,6 +15,7 @@ from hpsearch.recipe.loss_tests import ratio as initial_ratio
 from hpsearch.recipe.model_tests import DEAD_SHARE
 from hpsearch.recipe.rates import (
     HIGH_MOMENTUM,
+    LARGE_UPDATE,
     LONG_WARMUP,
     SHORT,
     jumps,
@@ -67,6 +68,8 @@ def general(case: Case) -> tuple[Raise, ...]:
         rough = jumps(case) or case.number("momentum") > HIGH_MOMENTUM
         rates = (rate_too_high, rate_too_low) if rough else (rate_too_low, rate_too_high)
         return (*rates, _train_longer, _too_small, _plateau)
+    if case.feature("update_ratio_median") > LARGE_UPDATE:
+        return (rate_too_high, rate_too_low, _too_small, _plateau, _train_longer)
     return (rate_too_high, rate_too_low, _too_small, _train_longer, _plateau)
 
 

@@ -1,0 +1,97 @@
+"""What a probe proves: whether its change helps, and of several that help which is the cause."""
+
+from collections.abc import Sequence
+
+from hpsearch.recipe.case import Case
+from hpsearch.recipe.effects import DECISIVE, TRAIN_LOSS_SHARE, Effect
+from hpsearch.recipe.rates import LARGE_UPDATE, SHORT
+from hpsearch.recipe.suspicion import Suspicion
+from hpsearch.vocabulary import VerdictCode
+
+EARLY_LEAD = 0.03  # of all there is to gain, at the same epoch
+LENGTH_SLOPE = 0.06  # of the validation figure that half of the run's length costs
+LESS_TRAIN_LOSS = 0.03
+MUCH_MORE = 3.0  # times what any other change does: then a size is the cause although the run still falls
+CUT_NEARLY = 0.25
+NEARLY = 0.6  # of the best gain: a more specific cause that gets so far is the cause
+BLOCKING = (VerdictCode.VANISHING, VerdictCode.DEAD)  # no size helps behind them, only a way around
+STRONG_GAIN = 0.015  # that proves what step 1's numbers already say
+
+
+def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None) -> bool:
+    """Whether the probe proves the suspicion: better than the run ever got, or far ahead of it so early."""
+    if suspicion.halves:
+        slope = LENGTH_SLOPE / 2 if case.epochs < SHORT else LENGTH_SLOPE
+        return found.lost > max(slope, 2 * case.noise)
+    at_end = found.helps_validation and (found.helps_training or case.fitted)
+    enough = STRONG_GAIN if suspicion.strong else DECISIVE
+    ahead = found.helps_early() and found.early_gain >= enough and found.gain > -0.03
+    match suspicion.code:
+        case VerdictCode.LR_TOO_LOW:
+            # Faster is not better: it must reach in an eighth of the time what the run has reached in all.
+            return at_end or (ahead and not case.learned)
+        case VerdictCode.PLATEAU_DECAY:
+            # More steps at the same rate must not do as well; where steps are large, they do at all events.
+            large = case.feature("update_ratio_median") > LARGE_UPDATE
+            by = LESS_TRAIN_LOSS if large else TRAIN_LOSS_SHARE
+            return at_end and (longer is None or found.beats(longer, by))
+        case VerdictCode.TRAIN_LONGER:
+            return at_end and (found.helps_clearly or case.epochs < SHORT)
+        case VerdictCode.OVER_REGULARIZED:
+            return at_end
+        case _:
+            # A bad start shows in validation, at the same epoch and still at the end, however training fares.
+            better = suspicion.strong and found.helps_validation and found.validation_leads
+            far_ahead = suspicion.strong and not case.fitted and found.early_gain >= DECISIVE
+            return at_end or ahead or better or (far_ahead and found.helps_early())
+
+
+def strength(found: Effect) -> float:
+    """What the change is worth; a run of half the length by what it lost."""
+    if not found.probe.changes and not found.probe.continues:
+        return found.lost
+    return max(found.gain, 0.5 * found.early_gain)
+
+
+def cause(
+    case: Case, suspects: Sequence[Suspicion], helping: Sequence[tuple[Suspicion, Effect]]
+) -> tuple[Suspicion, Effect]:
+    """Of the changes that help. Partners beside a model also do what a sick model can't, so more capacity is
+    the cause only where the run has come to rest and nothing in its start is wrong.
+    """
+    size = [(s, e) for s, e in helping if s.code is VerdictCode.UNDERFIT]
+    sick = next((s for s in suspects if s.strong), None)
+    if len(size) == len(helping):
+        blocked = sick is not None and (not case.learned or sick.code in BLOCKING)
+        return (sick, size[0][1]) if sick is not None and blocked else size[0]
+    others = [pair for pair in helping if pair not in size]
+    much = size and strength(size[0][1]) > MUCH_MORE * max(strength(e) for _, e in others)
+    if sick is not None or (case.still_falling and not much):
+        helping = others
+    most = max(strength(e) for _, e in helping)
+
+    def enough(suspicion: Suspicion) -> float:
+        # A higher rate makes up for what an early cut took away, and not the other way round.
+        share = CUT_NEARLY if suspicion.code is VerdictCode.DECAY_TOO_EARLY else NEARLY
+        return min(share * most, most)
+
+    return next((s, e) for s, e in helping if strength(e) >= enough(s))
+
+
+def slower(
+    case: Case, tried: Sequence[tuple[Suspicion, Effect]], helping: Sequence[tuple[Suspicion, Effect]]
+) -> tuple[Suspicion, Effect] | None:
+    """A run at rest that a decay helps had too high a rate all along, unless that rate made more of the start
+    than a lower one does.
+    """
+    if case.still_falling or not any(s.code is VerdictCode.PLATEAU_DECAY for s, _ in helping):
+        return None
+    return next(
+        (
+            (s, e)
+            for s, e in tried
+            if s.code is VerdictCode.LR_TOO_HIGH
+            and (e.early_gain > EARLY_LEAD or (e.helps_validation and e.early_gain > 0))
+        ),
+        None,
+    )
