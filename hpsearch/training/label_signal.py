@@ -93,8 +93,9 @@ def _signal(
 
 
 def _mean_signal(inputs: Sequence[Tensor], targets: Sequence[Tensor]) -> float:
-    """Over sets of samples, those left out that are too small to tell."""
-    found = [_signal(x, t, x, t, leave_out=True) for x, t in zip(inputs, targets, strict=True)]
+    """Over equally large sets: fewer samples have farther neighbours, so the rest of a split is left out."""
+    whole = [(x, t) for x, t in zip(inputs, targets, strict=True) if len(x) == len(inputs[0])]
+    found = [_signal(x, t, x, t, leave_out=True) for x, t in whole]
     told = [signal for signal in found if not math.isnan(signal)]
     return sum(told) / len(told) if told else math.nan
 

@@ -90,3 +90,15 @@ def test_inputs_of_any_width_are_compared(width: int) -> None:
     x, y = clusters(100, 1)
     wide = x[:, :1].repeat(1, width) if width > 1 else x[:, 0]
     assert math.isfinite(measured((wide, y), (wide, y))["cross_signal"])
+
+
+def test_the_rest_of_a_split_counts_no_set_of_its_own() -> None:
+    """320 training samples beside 150: two whole sets and 20 samples, whose neighbours lie far away."""
+    found = measured(noisy_values(320, 1), noisy_values(150, 2), "mse")
+    assert found["train_signal"] == pytest.approx(found["val_signal"], abs=0.12)
+
+
+def noisy_values(count: int, seed: int) -> Split:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(count, 4, generator=generator)
+    return x, (x[:, 0] + x[:, 1].abs() + 0.5 * torch.randn(count, generator=generator))[:, None]
