@@ -1,4 +1,4 @@
-"""Score the judgement of runs on planted faults: `python -m benchmarks.judge [--seeds dev|score]`.
+"""Score the judgement of runs on planted faults: `python -m benchmarks.judge [--seeds dev|rehearsal|score]`.
 
 Trains every healthy twin and every faulty run, asks `hpsearch.judge.diagnose` and four systems' rules, and
 prints who was right. A fault counts only where it measurably hurts.

@@ -1,4 +1,4 @@
-"""Are the healthy runs healthy? Each beside its neighbours: `python -m benchmarks.judge.audit [dev|score] [easy|irreducible]`.
+"""Are the healthy runs healthy? Each beside its neighbours: `python -m benchmarks.judge.audit [dev|rehearsal|score] [easy|irreducible]`.
 
 A healthy run's single knobs, changed, must not make it clearly better; else naming the change is no false
 alarm. Prints the mean score of each neighbour minus the healthy one's, in points, and its standard error.

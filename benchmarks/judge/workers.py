@@ -14,9 +14,10 @@ from benchmarks.judge.cases import Case, Suite
 from benchmarks.judge.development import development
 from benchmarks.judge.examine import examine
 from benchmarks.judge.holdout import holdout
+from benchmarks.judge.rehearsal import rehearsal
 from benchmarks.judge.result import Result
 
-SUITES: dict[str, Callable[[], Suite]] = {"dev": development, "score": holdout}
+SUITES: dict[str, Callable[[], Suite]] = {"dev": development, "rehearsal": rehearsal, "score": holdout}
 
 
 @dataclass(frozen=True)
