@@ -24,6 +24,7 @@ from hpsearch.records import FINISHED_STUDY_STATES, Study
 from hpsearch.spec import StudySpec, parse_spec
 from hpsearch.store.engine import Database
 from tests.faults import checker
+from tests.faults.checker import Violation
 from tests.faults.history import History
 from tests.faults.history import read as read_history
 from tests.faults.postgres_process import PostgresProcess
@@ -58,15 +59,20 @@ class Outcome:
     script: Script
     seconds: float
     killed: dict[str, int]
-    violations: list[str]
+    violations: list[Violation]
     study: Study
     history: History = field(repr=False)
 
     @property
-    def summary(self) -> str:
-        counts = {str(state): count for state, count in self.study.trial_counts.items() if count}
-        kills = " / ".join(f"{count} {what}" for what, count in self.killed.items())
-        return f"{self.script.trials:,} trials, kill -9 of {kills}, {self.seconds:.0f} s: {counts}, {len(self.violations)} violations"
+    def done(self) -> str:
+        """What was done to it."""
+        kills = " and ".join(f"{count:,} {what}" for what, count in self.killed.items() if count)
+        return f"{self.script.trials:,} trials, SIGKILL of {kills}"
+
+    @property
+    def ends(self) -> str:
+        """How many trials ended in which state."""
+        return ", ".join(f"{count:,} {state}" for state, count in self.study.trial_counts.items() if count)
 
 
 def grid_of(trials: int) -> StudySpec:
