@@ -75,10 +75,10 @@ class Outcome:
         return ", ".join(f"{count:,} {state}" for state, count in self.study.trial_counts.items() if count)
 
 
-def grid_of(trials: int) -> StudySpec:
+def grid_of(trials: int, name: str = STUDY) -> StudySpec:
     return parse_spec(
         {
-            "name": STUDY,
+            "name": name,
             "task": {"kind": "named", "dataset": "digits", "model": "mlp"},
             "method": "grid",
             "space": {"learning_rate": {"low": 1e-4, "high": 1.0, "log": True}},
@@ -103,7 +103,7 @@ class Fleet:
         self.settings = [
             Settings(
                 home=home,
-                port=_free_port(),
+                port=free_port(),
                 database_url=url,
                 lease_seconds=script.lease_seconds,
                 reaper_seconds=0.25,
@@ -199,7 +199,7 @@ def _kill(process: BaseProcess) -> None:
     process.join(10)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
 
