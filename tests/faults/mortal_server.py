@@ -18,7 +18,7 @@ from api.settings import Settings
 from hpsearch.store.engine import Database, Transaction
 
 Side = Literal["before", "after", "answered"]
-SERVICE = os.sep + os.path.join("hpsearch", "service") + os.sep
+SERVICE = Path("hpsearch", "service").as_posix()
 
 
 class Fate:
@@ -67,9 +67,9 @@ class _Mortal:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched(message: Message) -> None:
             await send(message)
-            if message["type"] == "http.response.body" and not message.get("more_body"):
-                if self._fate.strikes("answered"):
-                    self._fate.die()
+            ended = message["type"] == "http.response.body" and not message.get("more_body")
+            if ended and self._fate.strikes("answered"):
+                self._fate.die()
 
         await self._app(scope, receive, watched)
 
