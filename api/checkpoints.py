@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader
@@ -83,7 +84,8 @@ async def store(folder: Path, name: str, chunks: AsyncIterator[bytes], sha256: s
             f"can't store the checkpoint: {error.strerror}", hint="free disk space on the server"
         ) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that refused the file may refuse its removal too
+            temporary.unlink(missing_ok=True)
     return StoredFile(path=path, size=size, sha256=sha256)
 
 

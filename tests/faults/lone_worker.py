@@ -21,6 +21,7 @@ class LoneWorker:
 
     def __init__(self, client: Client, name: str, before: Callable[[str], None]) -> None:
         self.history = History()
+        self.failures: list[HpsearchError] = []  # which it did not take for an answer
         self._client = client
         self._before = before
         self._name = name
@@ -37,8 +38,13 @@ class LoneWorker:
         if not forsake:
             body = HeartbeatRequest(runs=(lease.run_id,))
             self._until_answered("heartbeat", lambda: self._client.heartbeat(self._id, body))
-            all(self._report(lease, piece) for piece in range(PIECES))
+            if all(self._report(lease, piece) for piece in range(PIECES - 1)):
+                self.finish(lease)
         return True
+
+    def finish(self, lease: Lease) -> bool:
+        """Send the last points with the result; whether the lease was still held."""
+        return self._report(lease, PIECES - 1)
 
     def _lease(self) -> Lease | None:
         self._requests += 1
@@ -55,7 +61,10 @@ class LoneWorker:
 
     def _report(self, lease: Lease, piece: int) -> bool:
         """Whether the lease is still held."""
-        params, some = lease.assignment.params, range(piece * POINTS // PIECES, (piece + 1) * POINTS // PIECES)
+        params, some = (
+            lease.assignment.params,
+            range(piece * POINTS // PIECES, (piece + 1) * POINTS // PIECES),
+        )
         values = expected_points(params, lease.run_id)
         series = {"loss": Points(steps=tuple(i + 1 for i in some), values=tuple(values[i] for i in some))}
         last = piece == PIECES - 1
@@ -76,8 +85,9 @@ class LoneWorker:
                 return call()
             except HpsearchError as error:
                 # An answer that was cut, or none: the worker repeats both.
-                if error.code not in ("server_unreachable", "unavailable", "error"):
+                if error.code not in ("server_unreachable", "unavailable", "disk_full", "error"):
                     raise
                 if time.monotonic() > deadline:
                     raise
+                self.failures.append(error)
             time.sleep(AGAIN_AFTER_SECONDS)
