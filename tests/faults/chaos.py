@@ -109,6 +109,7 @@ class Fleet:
                 reaper_seconds=0.25,
                 min_free_mib=0,
                 ballast_mib=0,
+                log_level="error",
             )
             for _ in range(script.servers)
         ]

@@ -1,6 +1,5 @@
 """Figures of the fault tests: `--figures FILE` collects them, one JSON line each."""
 
-import json
 import os
 import tempfile
 import time
@@ -11,6 +10,7 @@ from typing import Protocol
 
 import pytest
 
+from benchmarks.fault_rows import FaultRow
 from tests.faults.checker import Violation
 from tests.faults.postgres_process import PostgresProcess
 
@@ -48,10 +48,16 @@ def figure(request: pytest.FixtureRequest) -> Figure:
         if where is None:
             return
         kinds = Counter(violation.kind for violation in violations)
-        row = {"test": test, "done": done, **{kind: kinds[kind] for kind in ("lost", "repeated", "wrong")}}
-        row |= {"tally": dict(tally or {}), "notes": notes, "seconds": time.monotonic() - began}
-        with Path(where).open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        FaultRow(
+            test,
+            done,
+            lost=kinds["lost"],
+            repeated=kinds["repeated"],
+            wrong=kinds["wrong"],
+            tally=dict(tally or {}),
+            notes=notes,
+            seconds=time.monotonic() - began,
+        ).append_to(Path(where))
 
     return say
 

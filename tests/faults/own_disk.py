@@ -32,6 +32,10 @@ class OwnDisk:
         _command("mkfs.ext4", "-q", "-b", "4096", str(self._image))
         self._mount()
 
+    @property
+    def is_there(self) -> bool:
+        return self._image.exists()
+
     def lose(self) -> None:
         """As when the power goes: what was not synced never reaches the device."""
         descriptor = os.open(self.folder, os.O_RDONLY)

@@ -1,8 +1,16 @@
-"""T10: the disk under a server is lost, or read-only, at any moment; what was acknowledged is there when it is back."""
+"""T10: the disk under a server is lost, or read-only, at any moment; what was acknowledged is there when it is back.
+
+A power cut falls into the middle of a call and stops the server at the same instant. The other two come between two
+calls, and the server goes on: ext4 answers an fsync that is overtaken by the failure with success although nothing was
+written (Linux 6.18, one of twenty in a loop of fsyncs), and no program can tell.
+"""
 
 import hashlib
+import itertools
 import multiprocessing
+import os
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,10 +43,11 @@ pytestmark = [
     pytest.mark.skipif(not available(), reason="no file system may be mounted here"),
 ]
 TRIALS = 6
-CALLS = 7 * TRIALS  # about as many as the worker makes
-WAYS: dict[str, Callable[[OwnDisk], None]] = {
-    "lost": OwnDisk.lose,
-    "read-only": OwnDisk.become_read_only,
+CALLS = 7 * TRIALS - 2  # as many as the worker makes, or a few less
+WAYS = {
+    "power cut": "the power goes: server killed, unsynced writes dropped",
+    "EIO": "every call to the disk fails, unsynced writes are dropped",
+    "read-only": "the file system becomes read-only",
 }
 
 
@@ -83,6 +92,22 @@ class Machine:
         self.server.kill()
         self.server.join()
 
+    def remove(self) -> None:
+        self.stop()
+        self.disk.remove()
+
+    def fail(self, way: str) -> None:
+        match way:
+            case "power cut":
+                assert self.server.pid is not None
+                os.kill(self.server.pid, signal.SIGSTOP)  # it hears no answer of the disk's any more
+                self.disk.lose()
+                self.stop()
+            case "EIO":
+                self.disk.lose()
+            case "read-only":
+                self.disk.become_read_only()
+
 
 @pytest.fixture
 def new_machine(tmp_path: Path) -> Iterator[Callable[[int], Machine]]:
@@ -93,6 +118,7 @@ def new_machine(tmp_path: Path) -> Iterator[Callable[[int], Machine]]:
         settings = Settings(
             home=Home(disk.folder / "home"),
             port=free_port(),
+            lease_seconds=3,
             reaper_seconds=0.5,
             min_free_mib=0,
             ballast_mib=0,
@@ -106,68 +132,78 @@ def new_machine(tmp_path: Path) -> Iterator[Callable[[int], Machine]]:
 
     yield make
     for machine in made:
-        machine.stop()
-        machine.disk.remove()
+        if machine.disk.is_there:
+            machine.remove()
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_was_acknowledged_survives_a_disk_that_fails_at_any_moment(
     tmp_path: Path, new_machine: Callable[[int], Machine], way: str, figure: Figure
 ) -> None:
-    cycles = sized(2, 50)
+    cycles = sized(2, 40)
     broken: list[tuple[int, Violation]] = []
     refused = 0
     for cycle in range(cycles):
         machine = new_machine(cycle)
-        worker = play(machine, WAYS[way], tmp_path, random.Random(cycle))
+        worker = play(machine, way, tmp_path, random.Random(cycle))
         broken += [(cycle, violation) for violation in broken_promises(machine, worker)]
         assert {error.status for error in worker.failures if error.code != "server_unreachable"} <= {503}
         refused += len(worker.failures)
-        machine.stop()
-    done = (
-        "the file system is lost, unsynced writes with it (EIO)" if way == "lost" else "it becomes read-only"
-    )
+        machine.remove()
     figure(
         "T10 failing disk, SQLite",
-        f"{cycles} times, in the middle of {TRIALS} trials with checkpoints: {done}",
+        f"{cycles} times, in the middle of {TRIALS} trials with checkpoints: {WAYS[way]}",
         violations=[violation for _, violation in broken],
         tally={"calls refused": refused},
     )
     assert broken == []
 
 
-def play(machine: Machine, fail: Callable[[OwnDisk], None], folder: Path, rng: random.Random) -> SavingWorker:
+def play(machine: Machine, way: str, folder: Path, rng: random.Random) -> SavingWorker:
     """The disk fails while the worker is busy, the machine is started again, the worker goes on."""
     token = machine.settings.home.read_token()
     with Client(f"http://127.0.0.1:{machine.settings.port}", token, timeout=5, patience_seconds=0) as client:
         wait_for(lambda: answers(client))
         client.create_study(grid_of(TRIALS))
-        calls, failed = threading.Semaphore(0), rng.randrange(CALLS)
-        worker = SavingWorker(client, "node", lambda _: calls.release(), folder)
-        thread = threading.Thread(target=work_all, args=(worker,))
+        gone, calls, fails_at = threading.Event(), itertools.count(), 2 + rng.randrange(CALLS)
+
+        def before(_: str) -> None:
+            if next(calls) == fails_at:
+                if way != "power cut":
+                    machine.fail(way)
+                gone.set()
+
+        worker = SavingWorker(client, "node", before, folder)
+        thread = threading.Thread(target=work_all, args=(worker, client))
         thread.start()
-        for _ in range(failed):
-            calls.acquire(timeout=1)
-        time.sleep(rng.uniform(0, 0.02))  # into the middle of a call
-        fail(machine.disk)
-        if thread.is_alive():
-            wait_for(lambda: worker.failures or not thread.is_alive())
+        wait_for(lambda: gone.is_set() or not thread.is_alive())
+        if way == "power cut":
+            time.sleep(rng.uniform(0, 0.02))  # into the middle of the call
+            machine.fail(way)
+        wait_for(lambda: worker.failures or not thread.is_alive())
         machine.stop()
         machine.disk.restore()
         machine.start()
         thread.join(60)
         assert not thread.is_alive()
         wait_for(lambda: answers(client))
-        for stored in worker.stored:
-            path = client.download_checkpoint(stored.trial_id, "last", folder / "fetched")
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
-            assert found in {one.sha256 for one in worker.stored if one.trial_id == stored.trial_id}
+        for trial in {stored.trial_id for stored in worker.stored}:
+            found = client.download_checkpoint(trial, "last", folder / "fetched").read_bytes()
+            sent = [stored.sha256 for stored in worker.stored if stored.trial_id == trial]
+            assert hashlib.sha256(found).hexdigest() in sent
     return worker
 
 
-def work_all(worker: SavingWorker) -> None:
-    while worker.work_one():
+def work_all(worker: SavingWorker, client: Client) -> None:
+    while worker.work_one() or not study_is_over(client):
         pass
+
+
+def study_is_over(client: Client) -> bool:
+    try:
+        return client.study(STUDY).record().state != "running"
+    except HpsearchError:
+        return False
 
 
 def answers(client: Client) -> bool:

@@ -47,10 +47,12 @@ from hpsearch.wire import (
     ReportRequest,
     RunReport,
 )
+from tests.faults.conftest import Figure
 from tests.faults.sizes import sized
 
 pytestmark = pytest.mark.timeout(7_200)
 LEASE = 30.0
+STEPS = 50
 NAMES = ("a", "b", "c")
 RESULTS = (TrialState.COMPLETED, TrialState.DIVERGED, TrialState.PRUNED)
 numbers = itertools.count()
@@ -299,14 +301,18 @@ class Calls(RuleBasedStateMachine):
         return iter([one for one in self.runs.values() if one.active])
 
 
-def test_any_order_of_calls_keeps_every_promise(db: Database) -> None:
+def test_any_order_of_calls_keeps_every_promise(db: Database, figure: Figure) -> None:
     machine = type("OneDatabase", (Calls,), {"db": db})
-    examples = sized(200 if db.dialect == "sqlite" else 15, 10_000 if db.dialect == "sqlite" else 500)
+    examples = sized(200, 2_000) if db.dialect == "sqlite" else sized(40, 300)
     how = settings(
         max_examples=examples,
-        stateful_step_count=50,
+        stateful_step_count=STEPS,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(machine, settings=how)  # type: ignore[no-untyped-call]
+    figure(
+        f"T1 model, {db.dialect}",
+        f"{examples:,} runs of up to {STEPS} calls, every row compared after every call",
+    )
