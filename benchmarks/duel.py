@@ -153,7 +153,7 @@ def own_row(folder: Path, script: Script, database: PostgresProcess | None) -> R
     return Row(
         "hpsearch",
         outcome.seconds,
-        " and ".join(f"{count} {what}" for what, count in outcome.killed.items()),
+        ", ".join(f"{count} {what}" for what, count in outcome.killed.items()),
         lost=script.trials - counts["completed"],  # type: ignore[index]
         repeated=sum(violation.kind == "repeated" for violation in outcome.violations),
         stuck=counts["running"],  # type: ignore[index]

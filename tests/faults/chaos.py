@@ -66,7 +66,7 @@ class Outcome:
     @property
     def done(self) -> str:
         """What was done to it."""
-        kills = " and ".join(f"{count:,} {what}" for what, count in self.killed.items() if count)
+        kills = ", ".join(f"{count:,} {what}" for what, count in self.killed.items() if count)
         return f"{self.script.trials:,} trials, SIGKILL of {kills}"
 
     @property

@@ -95,7 +95,8 @@ def play_round(client: Client, fate: Fate, name: str) -> tuple[str, list[LoneWor
     due = {call: list(SIDES) for call in FUNCTIONS}
 
     def before(call: str) -> None:
-        if due[call] and not fate.armed:
+        wait_until_struck(fate)  # an answer may be here before its server is dead
+        if due[call]:
             fate.arm(due[call].pop(0), FUNCTIONS[call])
 
     for _ in SIDES:
