@@ -10,7 +10,6 @@ import argparse
 import multiprocessing
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -128,7 +127,7 @@ def optuna_row(url: str, points: int, kills: int, seed: int) -> Row:
             done, quiet_since = completed, time.monotonic()
         while killed < kills and (killed + 0.5) / kills * points <= done:
             victim = rng.randrange(WORKERS)
-            os.kill(processes[victim].pid or 0, signal.SIGKILL)
+            processes[victim].kill()  # nothing where it has ended by itself
             processes[victim].join()
             processes[victim] = start()
             killed += 1
