@@ -7,34 +7,27 @@ written (Linux 6.18, one of twenty in a loop of fsyncs), and no program can tell
 
 import hashlib
 import itertools
-import multiprocessing
-import os
 import random
-import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
-from api.resources import open_resources
-from api.server import serve
-from api.settings import Settings
 from hpsearch.client import Client
 from hpsearch.errors import HpsearchError
-from hpsearch.home import Home
 from hpsearch.records import Checkpoint
 from hpsearch.store.engine import Database
 from hpsearch.wire import Lease
 from tests.faults import checker
-from tests.faults.chaos import STUDY, free_port, grid_of
+from tests.faults.chaos import STUDY, grid_of
 from tests.faults.checker import Violation
 from tests.faults.conftest import Figure
 from tests.faults.lone_worker import LoneWorker
-from tests.faults.own_disk import OwnDisk, available
+from tests.faults.machine import Machine, running_machine
+from tests.faults.own_disk import available
 from tests.faults.sizes import sized
 
 pytestmark = [
@@ -74,84 +67,29 @@ def content_of(run_id: int) -> bytes:
     return f"state of run {run_id}".encode() * 3_000
 
 
-@dataclass
-class Machine:
-    """A server on a disk of its own."""
-
-    disk: OwnDisk
-    settings: Settings
-    server: BaseProcess
-
-    def start(self) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.faults.chaos"])
-        self.server = context.Process(target=serve, args=(self.settings,), daemon=True)
-        self.server.start()
-
-    def stop(self) -> None:
-        self.server.kill()
-        self.server.join()
-
-    def remove(self) -> None:
-        self.stop()
-        self.disk.remove()
-
-    def fail(self, way: str) -> None:
-        match way:
-            case "power cut":
-                assert self.server.pid is not None
-                os.kill(self.server.pid, signal.SIGSTOP)  # it hears no answer of the disk's any more
-                self.disk.lose()
-                self.stop()
-            case "EIO":
-                self.disk.lose()
-            case "read-only":
-                self.disk.become_read_only()
-
-
 @pytest.fixture
-def new_machine(tmp_path: Path) -> Iterator[Callable[[int], Machine]]:
-    made: list[Machine] = []
-
-    def make(number: int) -> Machine:
-        disk = OwnDisk(tmp_path / f"disk-{number}")
-        settings = Settings(
-            home=Home(disk.folder / "home"),
-            port=free_port(),
-            lease_seconds=3,
-            reaper_seconds=0.5,
-            min_free_mib=0,
-            ballast_mib=0,
-        )
-        with open_resources(settings):  # makes token and tables
-            pass
-        machine = Machine(disk, settings, BaseProcess())
-        machine.start()
-        made.append(machine)
-        return machine
-
-    yield make
-    for machine in made:
-        if machine.disk.is_there:
-            machine.remove()
+def folder() -> Iterator[Path]:
+    """For disks: Postgres runs as a user of its own, who must be let in."""
+    with tempfile.TemporaryDirectory(prefix="hpsearch-disk-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("database", "way"), [*(("sqlite", way) for way in WAYS), ("postgres", "power cut")])
 def test_what_was_acknowledged_survives_a_disk_that_fails_at_any_moment(
-    tmp_path: Path, new_machine: Callable[[int], Machine], way: str, figure: Figure
+    folder: Path, database: str, way: str, figure: Figure
 ) -> None:
-    cycles = sized(2, 40)
+    cycles = sized(2, 40) if database == "sqlite" else sized(1, 20)
     broken: list[tuple[int, Violation]] = []
     refused = 0
     for cycle in range(cycles):
-        machine = new_machine(cycle)
-        worker = play(machine, way, tmp_path, random.Random(cycle))
-        broken += [(cycle, violation) for violation in broken_promises(machine, worker)]
+        with running_machine(folder / f"disk-{cycle}", database) as machine:
+            worker = play(machine, way, folder, random.Random(cycle))
+            broken += [(cycle, violation) for violation in broken_promises(machine, worker)]
         assert {error.status for error in worker.failures if error.code != "server_unreachable"} <= {503}
         refused += len(worker.failures)
-        machine.remove()
     figure(
-        "T10 failing disk, SQLite",
+        f"T10 failing disk, {database}",
         f"{cycles} times, in the middle of {TRIALS} trials with checkpoints: {WAYS[way]}",
         violations=[violation for _, violation in broken],
         tally={"calls refused": refused},
@@ -161,8 +99,7 @@ def test_what_was_acknowledged_survives_a_disk_that_fails_at_any_moment(
 
 def play(machine: Machine, way: str, folder: Path, rng: random.Random) -> SavingWorker:
     """The disk fails while the worker is busy, the machine is started again, the worker goes on."""
-    token = machine.settings.home.read_token()
-    with Client(f"http://127.0.0.1:{machine.settings.port}", token, timeout=5, patience_seconds=0) as client:
+    with machine.client() as client:
         wait_for(lambda: answers(client))
         client.create_study(grid_of(TRIALS))
         gone, calls, fails_at = threading.Event(), itertools.count(), 2 + rng.randrange(CALLS)
