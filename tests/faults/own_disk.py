@@ -9,15 +9,30 @@ import time
 from pathlib import Path
 
 SIZE = 48 * 2**20
+TRIAL_SIZE = 8 * 2**20
 # ext4's own power cut (linux/fs/ext4: EXT4_IOC_SHUTDOWN, as xfstests uses it): from then on every call fails with EIO,
 # and what was not synced is dropped with the journal that was not flushed.
 SHUTDOWN = 0x8004587D
 NO_LOG_FLUSH = 2
 
 
-def available() -> bool:
-    tools = all(shutil.which(tool) for tool in ("mkfs.ext4", "e2fsck", "mount"))
-    return os.geteuid() == 0 and tools and Path("/dev/loop-control").exists()
+def works(folder: Path) -> bool:
+    """Whether this user may do all of it here; tried out in an empty folder."""
+    if os.geteuid() != 0 or not all(shutil.which(tool) for tool in ("mkfs.ext4", "e2fsck", "findmnt")):
+        return False
+    try:
+        disk = OwnDisk(folder / "trial", TRIAL_SIZE)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    try:
+        for fail in (disk.lose, disk.become_read_only):
+            fail()
+            disk.restore()
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    finally:
+        disk.remove()
+    return True
 
 
 class OwnDisk:
@@ -31,10 +46,6 @@ class OwnDisk:
             file.truncate(size)
         _command("mkfs.ext4", "-q", "-b", "4096", str(self._image))
         self._mount()
-
-    @property
-    def is_there(self) -> bool:
-        return self._image.exists()
 
     def lose(self) -> None:
         """As when the power goes: what was not synced never reaches the device."""
