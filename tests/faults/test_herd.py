@@ -63,7 +63,7 @@ def test_no_lease_of_a_live_worker_is_lost_in_an_outage_and_heartbeats_stay_quic
     )
     assert lost == []
     assert len(beats) > workers
-    assert slowest < sized(lease_seconds / 3, 1.0)  # other tests share the cores
+    assert slowest < lease_seconds / 3  # others share the cores; `figure` tells how long
 
 
 def lease_one(client: Client, number: int) -> tuple[int, int]:
