@@ -27,10 +27,10 @@ SIDES: tuple[Side, ...] = ("before", "after", "answered")
 FUNCTIONS = {
     "create": "create",
     "register": "register",
-    "lease": "lease",
+    "lease": "lease_all",
     "heartbeat": "heartbeat",
-    "points": "report",
-    "result": "report",
+    "points": "report_all",
+    "result": "report_all",
 }
 LEASE_SECONDS = 2.0
 
@@ -130,7 +130,9 @@ def answered(client: Client, name: str, planned: int) -> None:
 def wait_until_struck(fate: Fate) -> None:
     deadline = time.monotonic() + 30
     while fate.armed:
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, (
+            "nothing met its fate: is the service's function called otherwise?"
+        )
         time.sleep(0.02)
 
 
