@@ -3,7 +3,7 @@
 `python -m benchmarks.faults [--only tests|duel|soak] [--minutes N] [PYTEST ARGUMENT ...]`. What a run has shown is kept in
 `benchmarks/faults.jsonl`; a test that is run again replaces its own rows alone, and each row bears its date. With
 `--each-change` the sizes are those of `make test`, and the table is printed, not kept. Further arguments select tests,
-as `-k T3` would.
+as `-k network` would.
 """
 
 import argparse
