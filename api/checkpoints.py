@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader
@@ -83,15 +84,22 @@ async def store(folder: Path, name: str, chunks: AsyncIterator[bytes], sha256: s
             f"can't store the checkpoint: {error.strerror}", hint="free disk space on the server"
         ) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        discard(temporary)
     return StoredFile(path=path, size=size, sha256=sha256)
+
+
+def discard(path: Path) -> None:
+    """Remove a file if it is there and its disk lets us: one that failed while writing may refuse this too."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def drop_older(kept: Path, name: str) -> None:
     """Of the files called `name` beside `kept`, leave only the newest: two in all."""
-    others = [path for path in kept.parent.glob(f"{name}-*.safetensors") if path != kept]
-    for path in sorted(others, key=lambda path: path.stat().st_mtime_ns)[:-1]:
-        path.unlink(missing_ok=True)
+    with suppress(OSError):  # what can't be removed is kept
+        others = [path for path in kept.parent.glob(f"{name}-*.safetensors") if path != kept]
+        for path in sorted(others, key=lambda path: path.stat().st_mtime_ns)[:-1]:
+            path.unlink(missing_ok=True)
 
 
 def drop_unkept(home: Home, study_id: StudyId, kept: Collection[str]) -> int:

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from api.answers import answer
 from api.auth import WORK
 from api.bodies import StrictRoute
-from api.checkpoints import checkpoint_folder, drop_older, store
+from api.checkpoints import checkpoint_folder, discard, drop_older, store
 from api.parameters import CheckpointName, Held, RunKey
 from api.resources import Resources
 from hpsearch.errors import HpsearchError, InvalidInput, LeaseLost
@@ -158,7 +158,7 @@ async def put_checkpoint(
                 now=held.clock(),
             )
         except HpsearchError:
-            file.path.unlink(missing_ok=True)
+            discard(file.path)
             raise
         drop_older(file.path, name)
         return checkpoint

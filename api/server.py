@@ -21,6 +21,7 @@ from hpsearch.home import ServerAddress
 from hpsearch.service import tokens
 
 GRACE_SECONDS = 5  # for requests under way when the server is told to end
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104
 KEEP_ALIVE_SECONDS = 75  # longer than a worker's pause between heartbeats, so that connections are reused
 
 
@@ -153,6 +154,6 @@ class _Server(uvicorn.Server):
 
 def _url(host: str, listener: socket.socket) -> str:
     """How this machine reaches the server."""
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host).strip("[]")  # noqa: S104  # nosec B104
+    name = {EVERYWHERE: "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host).strip("[]")
     shown = f"[{name}]" if ":" in name else name
     return f"http://{shown}:{listener.getsockname()[1]}"

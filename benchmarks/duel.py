@@ -1,6 +1,6 @@
 """T16: Optuna's RDB storage, with heartbeat and retry, under the kill script that ours passes.
 
-`python benchmarks/duel.py [--trials N] [--kills N] [--database sqlite|postgres]` lets eight processes work off a grid of N
+`python -m benchmarks.duel [--trials N] [--kills N] [--database sqlite|postgres]` lets eight processes work off a grid of N
 points of 10 ms while they are killed with SIGKILL and replaced, evenly over the study's progress, first by Optuna's grid
 sampler, then by hpsearch (whose server is killed as well). A point is lost if it never completed, repeated if it
 completed more than once, stuck if a trial is still RUNNING at the end.
@@ -10,7 +10,6 @@ import argparse
 import multiprocessing
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from benchmarks.fault_rows import FaultRow
 from tests.faults.chaos import Script, run
 from tests.faults.postgres_process import PostgresProcess
 
@@ -44,6 +44,16 @@ class Row:
         return (
             f"{self.name:24} {self.seconds:6.0f} s, killed {self.kills:26} "
             f"lost {self.lost:4}  repeated {self.repeated:4}  stuck {self.stuck:4}"
+        )
+
+    def figure(self, database: str, trials: int) -> FaultRow:
+        return FaultRow(
+            f"T16 duel, {database}, {self.name}",
+            f"{trials} grid points of 10 ms, SIGKILL of {self.kills}",
+            lost=self.lost,
+            repeated=self.repeated,
+            notes=f"{self.stuck} stuck in RUNNING at the end",
+            seconds=self.seconds,
         )
 
 
@@ -117,7 +127,7 @@ def optuna_row(url: str, points: int, kills: int, seed: int) -> Row:
             done, quiet_since = completed, time.monotonic()
         while killed < kills and (killed + 0.5) / kills * points <= done:
             victim = rng.randrange(WORKERS)
-            os.kill(processes[victim].pid or 0, signal.SIGKILL)
+            processes[victim].kill()  # nothing where it has ended by itself
             processes[victim].join()
             processes[victim] = start()
             killed += 1
@@ -144,7 +154,7 @@ def own_row(folder: Path, script: Script, database: PostgresProcess | None) -> R
         outcome.seconds,
         ", ".join(f"{count} {what}" for what, count in outcome.killed.items()),
         lost=script.trials - counts["completed"],  # type: ignore[index]
-        repeated=sum("results" in problem for problem in outcome.violations),
+        repeated=sum(violation.kind == "repeated" for violation in outcome.violations),
         stuck=counts["running"],  # type: ignore[index]
     )
 
@@ -154,6 +164,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--kills", type=int, default=15)
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
+    parser.add_argument("--figures", type=Path, help="append the rows of benchmarks/faults.md there")
     chosen = parser.parse_args()
     script = Script(
         trials=chosen.trials,
@@ -178,8 +189,13 @@ def main() -> None:
             f"{chosen.database}, {chosen.trials} grid points of {1000 * SECONDS:.0f} ms, {WORKERS} workers",
             flush=True,
         )
-        print(own_row(folder / "own", script, database), flush=True)
-        print(optuna_row(url, chosen.trials, chosen.kills, seed=0), flush=True)
+        for row in (
+            own_row(folder / "own", script, database),
+            optuna_row(url, chosen.trials, chosen.kills, 0),
+        ):
+            print(row, flush=True)
+            if chosen.figures is not None:
+                row.figure(chosen.database, chosen.trials).append_to(chosen.figures)
         if database is not None:
             database.stop()
 

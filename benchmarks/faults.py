@@ -1,39 +1,49 @@
-"""Runs the fault tests at their release sizes and writes what they showed to `benchmarks/faults.md`.
+"""Runs the fault tests at their release sizes, the duel and the soak, and writes `benchmarks/faults.md`.
 
-`python benchmarks/faults.py [--each-change] [PYTEST ARGUMENT ...]`; `make faults` runs it, then sabotage and the duel. With
-`--each-change` the sizes are those of `make test`. Further arguments select tests, as `-k T3` would.
+`python -m benchmarks.faults [--only tests|duel|soak] [--minutes N] [PYTEST ARGUMENT ...]`. What a run has shown is kept in
+`benchmarks/faults.jsonl`; a test that is run again replaces its own rows alone, and each row bears its date. With
+`--each-change` the sizes are those of `make test`, and the table is printed, not kept. Further arguments select tests,
+as `-k network` would.
 """
 
 import argparse
-import datetime
-import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from pathlib import Path
+
+from benchmarks import fault_rows
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "benchmarks" / "faults.md"
+KEPT = ROOT / "benchmarks" / "faults.jsonl"
 
 
-def run(sizes: str, arguments: list[str], figures: Path) -> int:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "tests/faults",
-        "-q",
-        "--figures",
-        str(figures),
-        "--timeout",
-        "7200",
-    ]
-    environment = {**os.environ, "HPSEARCH_FAULTS": sizes, "PYTHONPATH": str(ROOT)}
-    return subprocess.run([*command, *arguments], cwd=ROOT, env=environment, check=False).returncode
+def tests(arguments: list[str], figures: Path, *, release: bool) -> int:
+    command = ["pytest", "tests/faults", "-q", "--figures", str(figures), "--timeout", "7200", *arguments]
+    return module(command, HPSEARCH_FAULTS="release" if release else "each change")
+
+
+def duel(figures: Path) -> int:
+    databases = ("sqlite", "postgres")
+    sizes = ["--trials", "120", "--kills", "12"]
+    return max(
+        module(["benchmarks.duel", *sizes, "--database", database, "--figures", str(figures)])
+        for database in databases
+    )
+
+
+def soak(figures: Path, minutes: float) -> int:
+    return module(["benchmarks.soak", "--minutes", str(minutes), "--figures", str(figures)])
+
+
+def module(command: list[str], **environment: str) -> int:
+    """Run `python -m` so; its exit code."""
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=variables, check=False).returncode
 
 
 def machine() -> str:
@@ -42,41 +52,45 @@ def machine() -> str:
             (line.partition(":")[2].strip() for line in file if line.startswith("model name")),
             platform.machine(),
         )
-    return f"{os.cpu_count()} cores of {model}"
+    return f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}"
 
 
-def table(figures: Path, sizes: str, seconds: float) -> str:
-    rows: dict[str, list[dict[str, object]]] = defaultdict(list)
-    for line in figures.read_text().splitlines():
-        row = json.loads(line)
-        rows[row["test"]].append(row)
-    today = datetime.datetime.now(datetime.UTC).date()
+def page(rows: list[fault_rows.FaultRow]) -> str:
     head = [
         "# What the fault tests showed",
         "",
-        f"{today}, {machine()}, sizes: {sizes}, {seconds / 60:.0f} minutes; written by `python benchmarks/faults.py`.",
+        f"{machine()}, shared with other work; SQLite and Postgres on one disk, durable commits. Written by `make faults`; "
+        "a part that is run again replaces its own rows.",
         "",
-        "| test | what was done | violations |",
-        "|---|---|---|",
     ]
-    body = [
-        f"| {name} | {row['size']} | **{row['violations']}** |" for name, some in rows.items() for row in some
-    ]
-    return "\n".join([*head, *body]) + "\n"
+    return "\n".join([*head, *fault_rows.table(rows)]) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--each-change", action="store_true")
+    parser.add_argument("--only", choices=["tests", "duel", "soak"])
+    parser.add_argument("--minutes", type=float, default=10.0, help="of the soak")
     chosen, arguments = parser.parse_known_args()
-    sizes = "each change" if chosen.each_change else "release"
+    parts = [chosen.only] if chosen.only else ["tests", "duel", "soak"]
+    code = 0
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder) / "figures.jsonl"
-        figures.touch()
-        began = time.monotonic()
-        code = run(sizes, arguments, figures)
-        TABLE.write_text(table(figures, sizes, time.monotonic() - began))
-    sys.stdout.write(TABLE.read_text())
+        if "tests" in parts:
+            code = tests(arguments, figures, release=not chosen.each_change)
+        if "duel" in parts:
+            code = max(code, duel(figures))
+        if "soak" in parts:
+            code = max(code, soak(figures, chosen.minutes))
+        shown = fault_rows.read(figures)
+    rows = shown if chosen.each_change else fault_rows.merged(fault_rows.read(KEPT), shown)
+    if not chosen.each_change:
+        KEPT.write_text("")
+        for row in rows:
+            row.append_to(KEPT)
+        TABLE.write_text(page(rows))
+    sys.stdout.write(page(rows) + f"\n{(time.monotonic() - began) / 60:.0f} minutes\n")
     sys.exit(code)
 
 

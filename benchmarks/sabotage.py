@@ -181,7 +181,7 @@ GUARDS = (
 
 def run_tests(copy: Path, tests: tuple[str, ...]) -> int:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    environment = {**os.environ, "PYTHONPATH": str(copy), "CI": ""}
+    environment = {**os.environ, "PYTHONPATH": str(copy), "CI": "", "HPSEARCH_FAULTS": ""}
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False, text=True)
     if done.returncode not in (0, 1):
         raise SystemExit(f"the tests did not run: {done.stdout[-1500:]}{done.stderr[-1500:]}")
@@ -202,7 +202,7 @@ def sabotaged(guard: Guard, seed: int) -> bool:
 
 def copied(folder: Path, seed: int) -> Path:
     """The sources, with the simulator's seeds moved on by `seed`."""
-    for name in ("hpsearch", "api", "tests", "pyproject.toml"):
+    for name in ("hpsearch", "api", "tests", "benchmarks", "pyproject.toml"):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

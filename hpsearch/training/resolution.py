@@ -69,8 +69,9 @@ def _instance(spec: FileTask, path: Path, source: bytes) -> Task:
     assert module_spec is not None
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[name] = module  # dataclasses and pickle look their module up there
+    code = compile(source, str(path), "exec")
     # Running it is what a task file is for.
-    exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102  # nosec B102
+    exec(code, module.__dict__)  # noqa: S102  # nosec B102
     found = getattr(module, spec.class_name, None)
     if found is None:
         classes = [key for key, value in vars(module).items() if isinstance(value, type)]

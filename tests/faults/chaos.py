@@ -24,6 +24,7 @@ from hpsearch.records import FINISHED_STUDY_STATES, Study
 from hpsearch.spec import StudySpec, parse_spec
 from hpsearch.store.engine import Database
 from tests.faults import checker
+from tests.faults.checker import Violation
 from tests.faults.history import History
 from tests.faults.history import read as read_history
 from tests.faults.postgres_process import PostgresProcess
@@ -58,21 +59,26 @@ class Outcome:
     script: Script
     seconds: float
     killed: dict[str, int]
-    violations: list[str]
+    violations: list[Violation]
     study: Study
     history: History = field(repr=False)
 
     @property
-    def summary(self) -> str:
-        counts = {str(state): count for state, count in self.study.trial_counts.items() if count}
-        kills = " / ".join(f"{count} {what}" for what, count in self.killed.items())
-        return f"{self.script.trials:,} trials, kill -9 of {kills}, {self.seconds:.0f} s: {counts}, {len(self.violations)} violations"
+    def done(self) -> str:
+        """What was done to it."""
+        kills = ", ".join(f"{count:,} {what}" for what, count in self.killed.items() if count)
+        return f"{self.script.trials:,} trials, SIGKILL of {kills}"
+
+    @property
+    def ends(self) -> str:
+        """How many trials ended in which state."""
+        return ", ".join(f"{count:,} {state}" for state, count in self.study.trial_counts.items() if count)
 
 
-def grid_of(trials: int) -> StudySpec:
+def grid_of(trials: int, name: str = STUDY) -> StudySpec:
     return parse_spec(
         {
-            "name": STUDY,
+            "name": name,
             "task": {"kind": "named", "dataset": "digits", "model": "mlp"},
             "method": "grid",
             "space": {"learning_rate": {"low": 1e-4, "high": 1.0, "log": True}},
@@ -97,12 +103,13 @@ class Fleet:
         self.settings = [
             Settings(
                 home=home,
-                port=_free_port(),
+                port=free_port(),
                 database_url=url,
                 lease_seconds=script.lease_seconds,
                 reaper_seconds=0.25,
                 min_free_mib=0,
                 ballast_mib=0,
+                log_level="error",
             )
             for _ in range(script.servers)
         ]
@@ -193,7 +200,7 @@ def _kill(process: BaseProcess) -> None:
     process.join(10)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
 

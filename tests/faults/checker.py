@@ -2,7 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 from sqlalchemy import select
 
@@ -17,9 +19,29 @@ from tests.faults.work import POINTS, expected_points, expected_value
 RESULTS = (RunState.COMPLETED, RunState.DIVERGED, RunState.PRUNED)
 
 
+@dataclass(frozen=True)
+class Violation:
+    """A broken promise. `lost`: work, or something acknowledged; `repeated`: something there more than once."""
+
+    kind: Literal["lost", "repeated", "wrong"]
+    what: str
+
+
+def lost(what: str) -> Violation:
+    return Violation("lost", what)
+
+
+def repeated(what: str) -> Violation:
+    return Violation("repeated", what)
+
+
+def wrong(what: str) -> Violation:
+    return Violation("wrong", what)
+
+
 def violations(
     db: Database, key: str, history: History, *, planned: int, steady_clock: bool = True
-) -> list[str]:
+) -> list[Violation]:
     """Every promise of G1-G3 that the study broke, in words. `steady_clock`: the server's times can be compared."""
     with db.read() as tx:
         study = lookup.study(tx, key)
@@ -35,54 +57,54 @@ def violations(
         ]
 
 
-def _counts(tx: Transaction, study_id: StudyId, known: list[Trial], planned: int) -> Iterator[str]:
+def _counts(tx: Transaction, study_id: StudyId, known: list[Trial], planned: int) -> Iterator[Violation]:
     if len(known) != planned:
-        yield f"{planned} trials were planned and {len(known)} are there"
+        yield lost(f"{planned} trials were planned and {len(known)} are there")
     if [trial.number for trial in known] != list(range(len(known))):
-        yield "the trials' numbers have gaps"
+        yield lost("the trials' numbers have gaps")
     if len({trial.digest for trial in known}) != len(known):
-        yield "a point is there twice"
+        yield repeated("a point is there twice")
     row = lookup.study_by_id(tx, study_id) if tx.dialect.name == "sqlite" else lookup.study(tx, str(study_id))
     actual = Counter(trial.state for trial in known)
     for state, count in row.study.trial_counts.items():
         if actual[state] != count:
-            yield f"the study counts {count} {state} trials, there are {actual[state]}"
+            yield wrong(f"the study counts {count} {state} trials, there are {actual[state]}")
 
 
-def _trial(trial: Trial, attempts: list[Run], steady_clock: bool) -> Iterator[str]:
+def _trial(trial: Trial, attempts: list[Run], steady_clock: bool) -> Iterator[Violation]:
     name = f"trial {trial.number}"
     if trial.state in OPEN_TRIAL_STATES:
-        yield f"{name} is lost: it is still {trial.state}"
+        yield lost(f"{name} is lost: it is still {trial.state}")
     if [run.epoch for run in attempts] != list(range(1, trial.epoch + 1)):
-        yield f"{name} has epochs {[run.epoch for run in attempts]}, and its own is {trial.epoch}"
+        yield wrong(f"{name} has epochs {[run.epoch for run in attempts]}, and its own is {trial.epoch}")
     if [run.id for run in attempts] != sorted(run.id for run in attempts):
-        yield f"{name}: fencing tokens do not rise"
+        yield wrong(f"{name}: fencing tokens do not rise")
     for before, after in pairwise(attempts if steady_clock else []):
         if before.finished_at is None or after.started_at < before.finished_at:
-            yield f"{name}: run {after.id} began before run {before.id} had ended"
+            yield wrong(f"{name}: run {after.id} began before run {before.id} had ended")
     yield from _end_of(trial, attempts)
 
 
-def _end_of(trial: Trial, attempts: list[Run]) -> Iterator[str]:
+def _end_of(trial: Trial, attempts: list[Run]) -> Iterator[Violation]:
     """One result at most, of the last run; a failure only as poison, after three crashes."""
     name = f"trial {trial.number}"
     results = [run for run in attempts if run.state in RESULTS]
     if len(results) > 1:
-        yield f"{name} has {len(results)} results"
+        yield repeated(f"{name} has {len(results)} results")
     if trial.state is TrialState.COMPLETED:
         if not results or results[0].epoch != trial.epoch:
-            yield f"{name}: its result is not of its last run"
+            yield wrong(f"{name}: its result is not of its last run")
         if trial.value != expected_value(trial.params):
-            yield f"{name} has the value {trial.value}, not {expected_value(trial.params)}"
+            yield wrong(f"{name} has the value {trial.value}, not {expected_value(trial.params)}")
     elif trial.reason is FailureReason.POISON:
         crashes = sum(run.reason is FailureReason.CRASHED for run in attempts)
         if crashes != 3:
-            yield f"{name} is poison after {crashes} crashes"
+            yield wrong(f"{name} is poison after {crashes} crashes")
     elif trial.state not in OPEN_TRIAL_STATES:
-        yield f"{name} ended as {trial.state} ({trial.reason})"
+        yield lost(f"{name} ended as {trial.state} ({trial.reason})")
 
 
-def _events(tx: Transaction, study_id: StudyId, known: list[Trial]) -> Iterator[str]:
+def _events(tx: Transaction, study_id: StudyId, known: list[Trial]) -> Iterator[Violation]:
     ends: Counter[int] = Counter()
     last = 0
     while page := events.after(tx, study_id, last, 1_000):
@@ -91,29 +113,32 @@ def _events(tx: Transaction, study_id: StudyId, known: list[Trial]) -> Iterator[
     for trial in known:
         wanted = 0 if trial.state in OPEN_TRIAL_STATES else 1
         if ends[trial.id] != wanted:
-            yield f"trial {trial.number} has {ends[trial.id]} events of its end"
+            what = f"trial {trial.number} has {ends[trial.id]} events of its end"
+            yield repeated(what) if ends[trial.id] > wanted else lost(what)
 
 
-def _acknowledged(tx: Transaction, history: History) -> Iterator[str]:
+def _acknowledged(tx: Transaction, history: History) -> Iterator[Violation]:
     """Each write that was answered with ok is there; an unknown one may be."""
     for report in history.reports:
         if report.status == "refused":  # no worker of ours ever says two things of one run
-            yield f"run {report.run}: its own result, repeated, was refused"
+            yield wrong(f"run {report.run}: its own result, repeated, was refused")
     told = [report for report in history.reports if report.status == "ok"]
     stored = {row.id: row for row in tx.execute(select(run_rows))}
     chunks = _chunks_by_seq(tx, {report.run for report in told})
     for report in told:
         row = stored.get(report.run)
         if row is None:
-            yield f"run {report.run} was reported on and is gone"
+            yield lost(f"run {report.run} was reported on and is gone")
             continue
         if report.points and chunks.get((report.run, report.seq)) != report.points:
             there = chunks.get((report.run, report.seq))
-            yield f"run {report.run}, report {report.seq}: {report.points} points were acknowledged, {there} are there"
+            yield lost(
+                f"run {report.run}, report {report.seq}: {report.points} points were acknowledged, {there} are there"
+            )
         if report.state is not None and row.state != report.state:
-            yield f"run {report.run} was acknowledged as {report.state} and is {row.state}"
+            yield lost(f"run {report.run} was acknowledged as {report.state} and is {row.state}")
         if row.worker_id != report.worker:
-            yield f"worker {report.worker} wrote to run {report.run} of worker {row.worker_id}"
+            yield wrong(f"worker {report.worker} wrote to run {report.run} of worker {row.worker_id}")
 
 
 def _chunks_by_seq(tx: Transaction, ids: set[int]) -> dict[tuple[int, int], int]:
@@ -125,7 +150,7 @@ def _chunks_by_seq(tx: Transaction, ids: set[int]) -> dict[tuple[int, int], int]
     return found
 
 
-def _curves(tx: Transaction, known: list[Trial], attempts: dict[int, list[Run]]) -> Iterator[str]:
+def _curves(tx: Transaction, known: list[Trial], attempts: dict[int, list[Run]]) -> Iterator[Violation]:
     """The curve of each completed trial is whole: every point once, in order, with its own values."""
     done = [trial for trial in known if trial.state is TrialState.COMPLETED]
     for trial in done:
@@ -134,16 +159,16 @@ def _curves(tx: Transaction, known: list[Trial], attempts: dict[int, list[Run]])
         steps = [step for piece in pieces for step in piece["loss"].steps]
         values = [value for piece in pieces for value in piece["loss"].values]
         if steps != list(range(1, POINTS + 1)):
-            yield f"trial {trial.number}, run {run.id}: its curve has the steps {steps}"
+            yield wrong(f"trial {trial.number}, run {run.id}: its curve has the steps {steps}")
         elif values != expected_points(trial.params, run.id):
-            yield f"trial {trial.number}: its curve holds another run's values"
+            yield repeated(f"trial {trial.number}: its curve holds another run's values")
 
 
-def _holders(history: History) -> Iterator[str]:
+def _holders(history: History) -> Iterator[Violation]:
     """At most one worker per epoch of a trial."""
     holders: dict[tuple[int, int], set[tuple[int, int]]] = defaultdict(set)
     for worker, run, trial, epoch in history.leases:
         holders[trial, epoch].add((worker, run))
     for (trial, epoch), who in holders.items():
         if len(who) > 1:
-            yield f"epoch {epoch} of trial {trial} was held by {sorted(who)}"
+            yield repeated(f"epoch {epoch} of trial {trial} was held by {sorted(who)}")

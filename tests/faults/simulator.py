@@ -22,7 +22,7 @@ from tests.faults.chaos import STUDY, grid_of
 from tests.faults.history import History
 from tests.faults.simulated_worker import LEASE, SimulatedWorker, Unanswered
 
-TICK = 2.0
+TICK = 4.0  # the server ticks every 2 s; each costs as much as a report
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 # Where a worker may stand still: around each of its writes.
 WRITE_POINTS = tuple(

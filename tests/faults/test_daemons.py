@@ -99,9 +99,9 @@ def test_a_trial_that_kills_its_daemon_is_poison_after_three_times_and_its_log_i
     assert [run.state for run in bad.runs()] == [RunState.LOST] * 3
     assert bad.log() == "this trial is poison\n"
     figure(
-        test="T11 poison",
-        size="a trial that kills its daemon: failed (poison) after 3, its neighbour completed",
-        violations=0,
+        "T11 poison",
+        "a trial that kills its daemon",
+        notes="failed (poison) after three, its neighbour completed",
     )
 
 
@@ -135,9 +135,9 @@ def test_a_daemon_that_is_told_to_end_charges_nothing_and_the_next_one_goes_on_f
         assert list(steps) == sorted(set(steps)), "it went on from its last step"
     handle.cancel()
     figure(
-        test="T12 drain",
-        size=f"SIGTERM to {slots} slots: {seconds:.1f} s, 0 failures charged, resumed at the last step",
-        violations=0,
+        "T12 drain, training",
+        f"SIGTERM to a worker that trains {slots} trials",
+        notes=f"{seconds:.1f} s, 0 failures charged, resumed at the last step",
     )
 
 

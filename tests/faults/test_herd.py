@@ -1,5 +1,6 @@
-"""T13: two hundred workers beat while their server is killed, away for longer than a lease, and started again."""
+"""T13: hundreds of workers beat while their server is killed, away for longer than a lease, and started again."""
 
+import random
 import threading
 import time
 from pathlib import Path
@@ -22,20 +23,19 @@ def test_no_lease_of_a_live_worker_is_lost_in_an_outage_and_heartbeats_stay_quic
     tmp_path: Path, figure: Figure
 ) -> None:
     workers = sized(200, 1_000)
-    lease_seconds = 6.0
+    lease_seconds = sized(6.0, 30.0)
     fleet = Fleet(tmp_path, Script(trials=workers, workers=0, lease_seconds=lease_seconds), None)
     fleet.start()
     try:
         fleet.client.create_study(grid_of(workers))
-        held = [lease_one(fleet.client, number) for number in range(workers)]
         over = threading.Event()
         took: list[tuple[float, float]] = []  # (when it began, seconds)
-        crew = [
-            threading.Thread(target=beat, args=(fleet.client, worker, run, number * 2 / workers, over, took))
-            for number, (worker, run) in enumerate(held)
-        ]
-        for thread in crew:
-            thread.start()
+        crew = []
+        for number in range(workers):  # each beats from its lease on
+            worker, run = lease_one(fleet.client, number)
+            pulse = (fleet.client, worker, run, lease_seconds / 3, over, took)
+            crew.append(threading.Thread(target=beat, args=pulse))
+            crew[-1].start()
         over.wait(2)
         fleet.stop_server()
         over.wait(1.5 * lease_seconds)  # longer than any lease
@@ -57,13 +57,13 @@ def test_no_lease_of_a_live_worker_is_lost_in_an_outage_and_heartbeats_stay_quic
     beats = [seconds for began, seconds in took if began > ready_at]
     slowest = quantiles(beats, n=100)[98]
     figure(
-        test="T13 herd",
-        size=f"{workers} workers through an outage of 1.5 leases: p99 {1000 * slowest:.0f} ms, {len(lost)} false rescues",
-        violations=len(lost),
+        "T13 herd",
+        f"{workers:,} workers with leases of {lease_seconds:.0f} s through an outage of 1.5 leases",
+        notes=f"p99 of a heartbeat from readiness on {1000 * slowest:.0f} ms, {len(lost)} false rescues",
     )
     assert lost == []
     assert len(beats) > workers
-    assert slowest < sized(lease_seconds / 3, 1.0)  # other tests share the cores
+    assert slowest < lease_seconds / 3  # others share the cores; `figure` tells how long
 
 
 def lease_one(client: Client, number: int) -> tuple[int, int]:
@@ -77,21 +77,21 @@ def beat(
     client: Client,
     worker: int,
     run: int,
-    delay: float,
+    pause: float,
     over: threading.Event,
     took: list[tuple[float, float]],
 ) -> None:
-    """Three times a lease, as a daemon does."""
-    over.wait(delay)
+    """As a daemon does: the first beat soon, so that workers who started together don't beat together."""
+    over.wait(pause * random.random())
     while not over.is_set():
         began = time.monotonic()
         try:
             client.heartbeat(worker, HeartbeatRequest(runs=(run,)))  # type: ignore[arg-type]
             took.append((began, time.monotonic() - began))
         except HpsearchError:
-            over.wait(0.5)
+            over.wait(0.5 + random.random())
             continue
-        over.wait(2.0)
+        over.wait(pause)
 
 
 def wait_until_ready(client: Client) -> None:

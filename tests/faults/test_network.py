@@ -1,8 +1,9 @@
 """T8: a real client through a proxy that misbehaves; each case must end with every trial recorded once."""
 
+import random
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,22 @@ import pytest
 from api.server import background
 from api.settings import Settings
 from hpsearch.client import Client
-from hpsearch.errors import HpsearchError
 from hpsearch.home import Home
-from hpsearch.records import Outcome, Points, Slot, TrialState
-from hpsearch.wire import HeartbeatRequest, LeaseRequest, RegisterWorker, ReportRequest, RunReport
-from tests.faults.chaos import STUDY, grid_of
+from hpsearch.store.engine import Database
+from tests.faults import checker
+from tests.faults.chaos import grid_of
+from tests.faults.checker import Violation
+from tests.faults.conftest import Figure
+from tests.faults.lone_worker import LoneWorker
 from tests.faults.proxy import FAIR, Proxy, Weather
+from tests.faults.sizes import sized
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1_800)]
 
 LEASE = 2.0
+TRIALS = 2
+BAD_SECONDS = 0.6  # that the weather of a case lasts, longer than the client waits for an answer
+AT_ONCE = 16  # random schedules
 CASES = {
     "requests vanish": Weather(up=False),
     "answers vanish": Weather(down=False),
@@ -28,6 +37,7 @@ CASES = {
     "the answer is cut at once": Weather(reset_down_after=0),
     "the answer is cut in the middle": Weather(reset_down_after=150),
 }
+NextWeather = Callable[[str], tuple[Weather, float]]  # call -> (what comes, how many seconds it stays)
 
 
 @pytest.fixture
@@ -38,67 +48,91 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def ways(settings: Settings) -> Iterator[tuple[Client, Client, Proxy]]:
-    """(a client that goes straight to the server, one through the proxy, the proxy)."""
-    with background(settings) as address:
-        proxy = Proxy(int(address.url.rpartition(":")[2]))
-        token = settings.home.read_token()
-        straight = Client(address.url, token)
-        through = Client(f"http://127.0.0.1:{proxy.port}", token, timeout=0.5, patience_seconds=0)
-        yield straight, through, proxy
-        proxy.close()
-        through.close()
-        straight.close()
+def straight(settings: Settings) -> Iterator[Client]:
+    """A client of a running server, with nothing in between."""
+    with background(settings) as address, Client(address.url, settings.home.read_token()) as made:
+        yield made
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_trial_is_recorded_once_whatever_the_network_does(
-    ways: tuple[Client, Client, Proxy], case: str
+    settings: Settings, straight: Client, case: str, figure: Figure
 ) -> None:
-    straight, through, proxy = ways
-    straight.create_study(grid_of(2))
-    slot = Slot(device="cpu", index=0, name="cpu")
-    body = RegisterWorker(name="node", host="h", version="0", slots=(slot,), start_id="start-of-node")
-    worker = until_answered(lambda: through.register_worker(body))
-    number = 0
-    while straight.study(STUDY).record().state == "running":
-        request = LeaseRequest(
-            worker_id=worker.id, request_id=f"request-{number}", max_trials=1, wait_seconds=0
+    def following(call: str) -> tuple[Weather, float]:
+        return (CASES[case], BAD_SECONDS) if call in ("lease", "result") else (FAIR, 0.0)
+
+    broken = play(settings, straight, "study", following)
+    figure("T8 network", "cuts one way, lag, resets in headers, body and answer", tally={"cases": 1})
+    assert broken == []
+
+
+def test_every_trial_is_recorded_once_in_any_order_of_bad_weather(
+    settings: Settings, straight: Client, figure: Figure
+) -> None:
+    seeds = sized(8, 200)
+
+    def one(seed: int) -> tuple[int, list[Violation]]:
+        return seed, play(settings, straight, f"study-{seed}", schedule(random.Random(seed)))
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        played = list(pool.map(one, range(seeds)))
+    figure(
+        "T8 random networks",
+        f"{seeds} seeded schedules of {TRIALS} trials, another weather at each call",
+        violations=[violation for _, broken in played for violation in broken],
+    )
+    assert [(seed, broken) for seed, broken in played if broken] == []
+
+
+def schedule(rng: random.Random) -> NextWeather:
+    """Half of all calls meet fair weather, the others anything for up to half a lease."""
+
+    def following(_: str) -> tuple[Weather, float]:
+        if rng.random() < 0.5:
+            return FAIR, 0.0
+        reset = rng.choice(["up", "down", None])
+        weather = Weather(
+            up=rng.random() < 0.7,
+            down=rng.random() < 0.7,
+            delay_seconds=rng.choice([0.0, 0.0, rng.uniform(0, 0.7)]),
+            reset_up_after=rng.randrange(1_500) if reset == "up" else None,
+            reset_down_after=rng.randrange(1_000) if reset == "down" else None,
         )
-        number += 1
-        break_off = threading.Timer(0.9, fair_again, (proxy,))
-        proxy.weather = CASES[case]
-        break_off.start()
-        for lease in until_answered(lambda: through.lease(request)).leases:  # noqa: B023 - called at once
-            until_answered(lambda: through.heartbeat(worker.id, HeartbeatRequest(runs=(lease.run_id,))))  # noqa: B023
-            points = Points(steps=tuple(range(30)), values=(0.5,) * 30)
-            one = RunReport(
-                run_id=lease.run_id,
-                seq=0,
-                series={"loss": points},
-                outcome=Outcome(state="completed", value=1.0),
-            )
-            report = ReportRequest(worker_id=worker.id, reports=(one,))
-            assert until_answered(lambda: through.report(report)).results[0].status in ("ok", "lease_lost")  # noqa: B023
-        break_off.cancel()
-        fair_again(proxy)
-    trials = list(straight.study(STUDY).trials())
-    assert [trial.state for trial in trials] == [TrialState.COMPLETED] * 2
-    for trial in trials:
-        assert list(trial.metrics()["loss"].steps) == list(range(30))
+        return weather, rng.uniform(0.05, LEASE / 2)
+
+    return following
 
 
-def fair_again(proxy: Proxy) -> None:
+def play(settings: Settings, straight: Client, study: str, following: NextWeather) -> list[Violation]:
+    """One worker trains one study through a proxy of its own, whose weather turns at each of its calls."""
+    handle = straight.create_study(grid_of(TRIALS, study))
+    proxy = Proxy(int(straight.url.rpartition(":")[2]))
+    clearing: list[threading.Timer] = []
+
+    def turn(call: str) -> None:
+        for timer in clearing:
+            timer.cancel()
+        proxy.weather, seconds = following(call)
+        clearing[:] = [threading.Timer(seconds, clear_up, (proxy,))]
+        clearing[0].start()
+
+    token = settings.home.read_token()
+    with Client(f"http://127.0.0.1:{proxy.port}", token, timeout=0.5, patience_seconds=0) as through:
+        worker = LoneWorker(through, study, turn)
+        while handle.record().state == "running":
+            worker.work_one()
+    clearing[0].cancel()
+    proxy.close()
+    return broken_promises(settings, study, worker)
+
+
+def clear_up(proxy: Proxy) -> None:
     proxy.weather = FAIR
 
 
-def until_answered(call):  # type: ignore[no-untyped-def]
-    """As the worker does: the same call until it is answered."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            return call()
-        except HpsearchError as error:
-            if error.code not in ("server_unreachable", "error") or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+def broken_promises(settings: Settings, study: str, worker: LoneWorker) -> list[Violation]:
+    db = Database.open(settings.database, migrate=False)  # beside the server: it only reads
+    try:
+        return checker.violations(db, study, worker.history, planned=TRIALS)
+    finally:
+        db.close()

@@ -80,9 +80,7 @@ def test_a_rolling_upgrade_with_a_migration_loses_no_trial(
     finally:
         db.close()
     figure(
-        test="Rolling upgrade, Postgres",
-        size=f"two servers replaced one by one, a migration between, {trials} trials",
-        violations=0,
+        "rolling upgrade, Postgres", f"two servers replaced one by one, a migration between, {trials} trials"
     )
 
 

@@ -140,6 +140,20 @@ def test_a_clock_that_jumps_back_still_lets_dead_leases_expire(fleet: Any, make:
     assert server.passing(34) == 1
 
 
+@pytest.mark.parametrize(("back", "expires_after"), [(10, 30 + 10), (20, 30)])
+def test_a_clock_set_back_by_more_than_half_a_lease_gives_a_new_term_from_then_on(
+    fleet: Any, make: Any, back: int, expires_after: int
+) -> None:
+    fleet.study(make.grid())
+    server = Server(fleet)
+    server.tick()
+    fleet.one(fleet.worker())
+    fleet.clock.advance(-back)
+    assert server.tick() == 0
+    assert server.passing(expires_after) == 0
+    assert server.passing(4) == 1
+
+
 def test_a_study_whose_minutes_are_up_stops(fleet: Any, make: Any) -> None:
     fleet.study(make.grid(budget={"minutes": 1}))
     server = Server(fleet)

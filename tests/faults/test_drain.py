@@ -1,0 +1,105 @@
+"""T12: many daemons are told to end at once; nothing is charged, and others go on from the last checkpoints."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+
+from hpsearch.records import RunState, TrialState
+from tests.faults.chaos import STUDY, Fleet, Script, grid_of
+from tests.faults.conftest import Figure
+from tests.faults.light_fleet import Told, run_daemon
+from tests.faults.sizes import sized
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+LIMIT_SECONDS = 30.0  # of guarantees.md, from SIGTERM to the end of the last daemon
+StartDaemons = Callable[[str], list[BaseProcess]]
+
+
+@pytest.fixture
+def count() -> int:
+    return sized(8, 50)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, count: int) -> Iterator[Fleet]:
+    made = Fleet(tmp_path, Script(trials=count, workers=0, lease_seconds=30), None)
+    made.start()
+    made.client.create_study(grid_of(count))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def start(tmp_path: Path, fleet: Fleet, count: int) -> Iterator[StartDaemons]:
+    context = multiprocessing.get_context("forkserver")
+    daemons: list[BaseProcess] = []
+    token = fleet.settings[0].home.read_token()
+    assert token is not None
+
+    def begin(generation: str) -> list[BaseProcess]:
+        begun = []
+        for number in range(count):
+            name = f"{generation}-{number}"
+            told = Told(url=fleet.url(0), token=token, home=tmp_path / "nodes" / name, name=name)
+            begun.append(context.Process(target=run_daemon, args=(told,)))
+            begun[-1].start()
+        daemons.extend(begun)
+        return begun
+
+    yield begin
+    for daemon in daemons:
+        daemon.kill()
+        daemon.join()
+
+
+def test_workers_told_to_end_together_charge_nothing_and_others_go_on_from_their_checkpoints(
+    tmp_path: Path, fleet: Fleet, start: StartDaemons, count: int, figure: Figure
+) -> None:
+    seconds = drain(fleet, start("first"))
+    reached = {}
+    for trial in fleet.client.study(STUDY).trials():
+        record = trial.record
+        assert record.state is TrialState.WAITING
+        assert (record.failures, record.rescues, record.preemptions) == (0, 0, 1)
+        assert [run.state for run in trial.runs()] == [RunState.RELEASED]
+        reached[record.id] = int(trial.checkpoint(tmp_path / "fetched", "last").read_text())
+        assert trial.metrics()["loss"].steps[-1] == reached[record.id]
+    start("second")
+    wait_for(lambda: all(len(trial.runs()) == 2 for trial in fleet.client.study(STUDY).trials()))
+    for trial in fleet.client.study(STUDY).trials():
+        wait_for(lambda trial=trial: trial.metrics()["loss"].steps[-1] > reached[trial.record.id])
+        steps = trial.metrics()["loss"].steps
+        assert list(steps) == list(range(1, len(steps) + 1)), "it went on right after its checkpoint"
+    figure(
+        "T12 drain",
+        f"SIGTERM to {count} workers",
+        notes=f"{seconds:.1f} s, 0 failures charged, all resumed at the last checkpoint's step",
+    )
+    assert seconds < LIMIT_SECONDS
+
+
+def drain(fleet: Fleet, daemons: list[BaseProcess]) -> float:
+    """Once every daemon trains: seconds from the signal to the end of the last one."""
+    wait_for(lambda: all(trial.metrics().get("loss") for trial in fleet.client.study(STUDY).trials()))
+    told_at = time.monotonic()
+    for daemon in daemons:
+        assert daemon.pid is not None
+        os.kill(daemon.pid, signal.SIGTERM)
+    for daemon in daemons:
+        daemon.join(LIMIT_SECONDS + 30)
+        assert daemon.exitcode == 0
+    return time.monotonic() - told_at
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 240) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
