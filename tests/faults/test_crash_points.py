@@ -62,7 +62,7 @@ def test_a_server_killed_at_each_commit_and_each_answer_loses_and_repeats_nothin
     tmp_path: Path, settings: Settings, client: Client, database_url: str, figure: Figure
 ) -> None:
     fate = Fate(tmp_path / "fate")
-    rounds = sized(1, 10)
+    rounds = sized(5, 10)
     supervisor = Supervisor(settings, tmp_path / "fate")
     try:
         played = [play_round(client, fate, f"study-{number}") for number in range(rounds)]

@@ -69,7 +69,7 @@ def play(
 def test_a_storm_of_faults_loses_and_repeats_nothing(
     empty: Callable[[], MortalDatabase], part: int, figure: Figure
 ) -> None:
-    seeds, trials = sized(60, 300), 100
+    seeds, trials = 300, 100
     hours, lost_on_the_way, own = 0.0, 0, range(part, seeds, PARTS)
     for seed in own:
         simulation, broken, lost = play(empty(), seed, trials, STORM)
