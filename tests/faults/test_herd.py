@@ -23,7 +23,7 @@ def test_no_lease_of_a_live_worker_is_lost_in_an_outage_and_heartbeats_stay_quic
     tmp_path: Path, figure: Figure
 ) -> None:
     workers = sized(200, 1_000)
-    lease_seconds = sized(6.0, 30.0)
+    lease_seconds = sized(12.0, 30.0)
     fleet = Fleet(tmp_path, Script(trials=workers, workers=0, lease_seconds=lease_seconds), None)
     fleet.start()
     try:
