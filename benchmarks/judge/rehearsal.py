@@ -1,4 +1,4 @@
-"""The rehearsal suite: every kind of fault in ten tasks more, most of them at two strengths. Thresholds may be tuned on it."""
+"""The rehearsal suite: every kind of fault in ten tasks more, and raw targets in an eleventh. Thresholds may be tuned on it."""
 
 from benchmarks.judge import faults as f
 from benchmarks.judge.cases import Case, Suite, Twin

@@ -13,11 +13,8 @@ from hpsearch.records import Measured
 from hpsearch.space import Params
 
 TAIL = 2  # evaluations that are averaged where one would be noise
-TREND_P, LATE_DROP, FEW = (
-    0.1,
-    0.05,
-    6,
-)  # a falling trend; of all that was made; evaluations too few for a test
+TREND_P, LATE_DROP = 0.1, 0.05  # a falling trend; the late part of all that was made
+FEW = 6  # evaluations, too few for a test of trend or jitter
 FIT_SHARE, FIT_LOSS, FIT_VARIANCE = 0.995, 0.97, 0.99
 COLLAPSE = 0.3  # of the loss at chance that a run lost again
 
