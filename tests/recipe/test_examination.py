@@ -313,3 +313,28 @@ def test_size_that_does_far_more_than_longer_training_is_the_cause_of_a_run_that
 
     verdict, _ = examined(run(rising, rising, train_trend_p=0.001, best_position=1.0), law)
     assert verdict.code is VerdictCode.UNDERFIT
+
+
+@pytest.mark.parametrize(("first", "rates"), [(0.3, [0.01]), (0.65, [0.01, 0.001])])
+def test_a_rate_far_lower_is_tried_only_where_a_lower_one_is_not_far_behind(
+    first: float, rates: list[float]
+) -> None:
+    def law(probe: Probe) -> Outcome:
+        lower = float(probe.changes.get("learning_rate", 1.0)) < 0.1
+        return run([first if lower else 0.65] * 5, [first if lower else 0.65] * 5)
+
+    _, asked = examined(run([0.7] * 20, [0.69] * 20, update_ratio_median=0.02), law)
+    tried = [float(p.changes["learning_rate"]) for p in asked if "learning_rate" in p.changes]
+    assert [rate for rate in tried if rate < 0.1] == pytest.approx(rates)
+
+
+def test_a_mended_start_that_leads_decisively_proves_it_before_it_has_got_as_far_as_the_run() -> None:
+    slow = [*[0.1] * 12, *[0.85] * 8]
+
+    def law(probe: Probe) -> Outcome:
+        level = 0.6 if "initialization" in probe.changes else 0.85 if probe.continues else 0.1
+        return run([level] * 5, [level] * 5)
+
+    verdict, _ = examined(run(slow, slow), law, check=check_outcome(weight_scale_min=0.07))
+    assert verdict.code is VerdictCode.BAD_INIT
+    assert verdict.probe is not None
