@@ -97,6 +97,15 @@ def loading_contradictions(settings: Settings, dataset: str | None) -> Iterator[
         )
 
 
+def target_contradictions(settings: Settings, dataset: str | None) -> Iterator[Problem]:
+    """Of what is predicted; `dataset` is None for a user's own. Every named data set has classes."""
+    if dataset is not None and any(value != "none" for value in settings.can_be("target_scaling")):
+        yield Problem(
+            settings.pointer("target_scaling"),
+            f"target_scaling standardizes the targets of a regression, and {dataset} has classes; remove target_scaling",
+        )
+
+
 def loop_contradictions(settings: Settings, epochs: float) -> Iterator[Problem]:
     """Of the training loop, whose shortest full trainings have so many epochs: batches, rates, snapshots."""
     if settings.high("snapshots") > max(1, math.ceil(epochs)):

@@ -17,6 +17,7 @@ from hpsearch.contradictions import (
     loading_contradictions,
     loop_contradictions,
     model_contradictions,
+    target_contradictions,
     weights_contradictions,
 )
 from hpsearch.errors import InvalidInput, Problem, unknown
@@ -268,6 +269,7 @@ class StudySpec(Record):
         yield from model_contradictions(settings, model)
         yield from weights_contradictions(settings, model, None if named is None else named.weights)
         yield from loading_contradictions(settings, None if named is None else named.dataset)
+        yield from target_contradictions(settings, None if named is None else named.dataset)
         epochs = self.recipe.refine_epochs if self.method == "recipe" else settings.low("epochs")
         yield from loop_contradictions(settings, epochs)
 

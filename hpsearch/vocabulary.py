@@ -19,6 +19,7 @@ SCHEDULES = ("constant", "step", "cosine", "linear", "inverse_sqrt")
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu")
 INITIALIZATIONS = ("framework", "reset", "xavier", "kaiming", "normal", "zeros")
 PREPROCESSINGS = ("none", "centered", "standardized")
+TARGET_SCALINGS = ("none", "standardized")
 LOSSES = ("cross_entropy", "multiclass_hinge", "binary_cross_entropy", "mse", "mae")
 NORMALIZATIONS = ("none", "batch", "layer")
 PRECISIONS = ("float32", "bfloat16")
@@ -162,6 +163,9 @@ HYPERPARAMETERS: Mapping[str, Knob] = {
     "output_scale": _range(1.0, 0.0, 1e6, "factor on the output layer's initial weights"),
     "output_bias": _choice("zero", ("zero", "prior"), "start of the output layer: `prior` knows the targets"),
     "preprocessing": _choice("standardized", PREPROCESSINGS, "of inputs, statistics from training data"),
+    "target_scaling": _choice(
+        "none", TARGET_SCALINGS, "of a regression's targets, statistics from training data"
+    ),
     "loss": _choice("cross_entropy", LOSSES, "training loss"),
     "hidden_units": _range(128, 1, 65_536, "width of an mlp's hidden layers", log=True, type="int"),
     "hidden_layers": _range(1, 0, 100, "depth of an mlp", type="int"),

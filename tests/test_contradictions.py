@@ -54,6 +54,7 @@ RESNET = {"dataset": "digits", "model": "resnet18"}
         ({"task": {**RESNET, "weights": "w.pkl"}}, "/task/weights", [".safetensors, .pt or .pth"]),
         ({"fixed": {"backbone_lr_factor": 2}}, "/fixed/backbone_lr_factor", ["not between 1e-06 and 1"]),
         ({"task": RESNET, "fixed": {"normalization": "layer"}}, "/fixed/normalization", ["mlp and cnn"]),
+        ({"fixed": {"target_scaling": "standardized"}}, "/fixed/target_scaling", ["digits has classes"]),
         ({"task": RESNET, "space": {"dropconnect": [0.0, 0.5]}}, "/space/dropconnect", ["resnet18"]),
     ],
 )  # fmt: skip

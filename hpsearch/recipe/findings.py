@@ -153,7 +153,7 @@ def proven(case: Case, suspicion: Suspicion, best: Effect, others: tuple[Verdict
         confidence=PROVEN if best.decisive else 0.75,
         evidence=evidence(case),
         remedy=Remedy(
-            text=TEXTS[suspicion.code],
+            text=suspicion.advice or TEXTS[suspicion.code],
             changes=_worth_trying(_mending(case, suspicion, best)),
         ),
         probe=probe,

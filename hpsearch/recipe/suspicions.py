@@ -34,9 +34,9 @@ CERTAIN_RATIO, CERTAIN = 3.0, 3.0  # of initial losses; times beyond the usual w
 FLAT_FRACTION, FLAT_STEPS = 0.10, 20
 BEYOND_CUT, LONGEST = 0.4, 0.6  # of the run: how far past the cut a constant rate is followed, and at most
 LATE_CUT = 0.7  # of the probe
-TINY_INPUTS = 0.02
+TINY = 0.02  # mean size of inputs, spread of targets
 JITTER = 1.0  # of the outputs' spread: a third of the last hidden units dropped
-FAR_TARGETS, WIDE_TARGETS = 4.0, 10.0
+FAR_TARGETS, WIDE_TARGETS = 3.0, 5.0
 ORDERED = 0.3
 FADING = 1e-2  # gradient or signal that arrives, below which vanishing is suspected
 STANDARD_INIT: Params = {"initialization": "kaiming", "output_scale": 1.0}
@@ -75,29 +75,29 @@ def general(case: Case) -> tuple[Raise, ...]:
 
 def _input_scale(case: Case) -> Suspicion | None:
     verdict, size = badly_scaled(case.check), case.check.measurement("input_abs_mean")
-    if case.values["preprocessing"] == "standardized" or not (verdict or size < TINY_INPUTS):
+    if case.values["preprocessing"] == "standardized" or not (verdict or size < TINY):
         return None
     why = verdict.text if verdict else f"inputs are tiny (mean |x| {size:.2g})"
     return Suspicion(VerdictCode.INPUT_SCALE, why, ({"preprocessing": "standardized"},), strong=True)
 
 
 def _target_scale(case: Case) -> Suspicion | None:
-    """A regression whose targets lie far from zero beside their spread, or spread far beyond 1: most of the
+    """A regression whose targets lie far from zero beside their spread, or spread far from 1: most of the
     training goes into finding their mean and their size.
     """
     expected, constant = case.facts.expected_loss, case.facts.constant_loss
-    spread, outputs = case.check.measurement("target_std"), case.check.measurement("output_std")
-    if math.isnan(spread):
+    spread = case.check.measurement("target_std")
+    if math.isnan(spread) or case.values["target_scaling"] == "standardized":
         return None
-    start: Params = {"output_bias": "prior"}
-    if spread > WIDE_TARGETS and outputs > 0:
-        start["output_scale"] = min(spread / outputs, 1e6)
-        why = f"the targets' standard deviation is {spread:.3g}, that of the first outputs {outputs:.2g}"
+    if spread > WIDE_TARGETS or 0 < spread < TINY:
+        why = f"the targets' standard deviation is {spread:.3g}"
     elif constant > 0 and expected > FAR_TARGETS * constant:
         why = f"zero outputs cost {expected:.3g}, the targets' mean only {constant:.3g}: the targets are far from zero"
     else:
         return None
-    return Suspicion(VerdictCode.INPUT_SCALE, why, (start,), strong=True)
+    advice = "standardize the targets (target_scaling: standardized)"
+    change: Params = {"target_scaling": "standardized"}
+    return Suspicion(VerdictCode.INPUT_SCALE, why, (change,), strong=True, advice=advice)
 
 
 def _initialization(case: Case) -> Suspicion | None:

@@ -50,7 +50,7 @@ def _step_twice(prepared: Prepared, size: int) -> None:
     model = prepared.new_model().train()
     optimizer = build_optimizer(parameter_groups(model), params)
     averaged = Averaged(model, float(params["ema_decay"])) if float(params["ema_decay"]) > 0 else None
-    gradients = Gradients(model, prepared.loss, str(params["precision"]), prepared.device, 1)
+    gradients = Gradients(model, prepared.followed_loss, str(params["precision"]), prepared.device, 1)
     inputs, targets = prepared.train.take(torch.arange(size))
     for _ in range(2):
         optimizer.zero_grad()

@@ -29,6 +29,7 @@ from hpsearch.training.preprocessing import Preprocessing, fit_preprocessing
 from hpsearch.training.pretrained import Pretrained
 from hpsearch.training.seeds import Seeds, seed_globals
 from hpsearch.training.subsets import fraction_of, some_of, subset_of
+from hpsearch.training.target_scaling import Rescaled, StandardizedLoss, TargetScale, fit_target_scale
 from hpsearch.training.task import Task
 from hpsearch.vocabulary import HYPERPARAMETERS, IMAGE_KNOBS, MIXING_KNOBS, REGRESSION_LOSSES, is_on
 
@@ -80,6 +81,8 @@ class Prepared:
             inputs, _ = self.train.take(torch.arange(min(2, self.train.count)))
             copies = [self._initialized("copy") for _ in range(extra - 1)]
             model = enlarged(model, copies, inputs.cpu())
+        if self.target_scale is not None:
+            model = Rescaled(model, self.target_scale)
         if self.params["channels_last"]:
             # Convolutions follow their weights' layout; inputs may stay as they are.
             model = model.to(memory_format=torch.channels_last)
@@ -95,8 +98,21 @@ class Prepared:
         freeze(model, int(self.named["freeze_layers"]))
         if self.named["output_bias"] == "prior":
             inputs, targets = self.train.take(self.sample_indices(STATISTICS, "statistics"))
+            if self.target_scale is not None:
+                targets = self.target_scale.standardized(targets)
             set_output_bias(model, inputs.cpu(), targets.cpu(), self.evaluation_loss)
         return model if self.named["model_dropout"] else without_dropout(model)
+
+    @cached_property
+    def target_scale(self) -> TargetScale | None:
+        """Of the training targets, where they are standardized. Raises TrialError for classes."""
+        return None if self.named["target_scaling"] == "none" else fit_target_scale(self.some_targets())
+
+    @cached_property
+    def followed_loss(self) -> MixedLoss:
+        """The loss whose gradient training follows; its values are those of `loss`."""
+        scale = self.target_scale
+        return self.loss if scale is None else MixedLoss(StandardizedLoss(self.loss.loss, scale))
 
     def predictor(self, model: nn.Module) -> nn.Module:
         """What is validated and tested: the model, its outputs averaged over the views of `test_time`.

@@ -106,7 +106,9 @@ class Trainer:
         self._monitor = UpdateMonitor(self._groups, params) if params["monitors"] else None
         precision, parts = str(params["precision"]), int(params["accumulate"])
         forward = CompiledForward(self.model) if self.prepared.named["compile"] else self.model
-        self._gradients = Gradients(forward, self.prepared.loss, precision, self.prepared.device, parts)
+        self._gradients = Gradients(
+            forward, self.prepared.followed_loss, precision, self.prepared.device, parts
+        )
         self._patience = int(params["patience"])
         ema_decay = float(params["ema_decay"])
         self._averaged = Averaged(self.model, ema_decay) if ema_decay > 0 else None
