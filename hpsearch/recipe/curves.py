@@ -78,7 +78,8 @@ def _epochs(run: Trial) -> float:
 def _close(history: History, stage: Stage, verdict: Verdict) -> Answer:
     carry = history.carry.model_copy(update={"verdicts": (*history.carry.verdicts, str(verdict.code))})
     then = history.proposing(carry)
-    proven = {} if verdict.probe is None else verdict.probe["changes"]
+    advised = {} if verdict.remedy is None else verdict.remedy.changes
+    proven = {name: values[0] for name, values in advised.items()} if verdict.probe is not None else {}
     verdict = verdict.model_copy(update={"remedy": remedy_for(verdict.code, then)})
     following = next_round(verdict.code, then, proven)
     if following is not None:

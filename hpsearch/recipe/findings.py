@@ -8,10 +8,10 @@ from hpsearch.recipe.case import Case, Level
 from hpsearch.recipe.curve_evidence import evidence
 from hpsearch.recipe.diagnosis import Symptoms, passive
 from hpsearch.recipe.effects import Effect
+from hpsearch.recipe.mending import made, mending, remedial, worth_trying
 from hpsearch.recipe.remedies import TEXTS
 from hpsearch.recipe.suspicion import Suspicion
 from hpsearch.records import Remedy, Verdict
-from hpsearch.space import Params, ParamValue
 from hpsearch.vocabulary import VerdictCode
 
 BUGS = frozenset({VerdictCode.LOSS_BUG, VerdictCode.VAL_MISMATCH, VerdictCode.LABELS, VerdictCode.NOISY_EVAL})
@@ -19,7 +19,6 @@ LEAST_STEPS = 10
 CALM = 1.5  # times its start
 MODE_FACTOR, MODE_SHARE, MODE_NOISE, SMALL_BATCH = 2.0, 0.03, 0.5, 8
 NEAR_MAJORITY, FAR_ABOVE = 0.05, 0.25  # validation at chance, training far above it (recipe.md, rule 8)
-HALF_A_DECADE = 10**0.5
 EASIER = 0.12  # that validation is ahead of training
 PROVEN, UNSURE, PASSIVE, CLEAR = 0.9, 0.7, 0.5, 0.95  # confidences
 
@@ -154,31 +153,11 @@ def proven(case: Case, suspicion: Suspicion, best: Effect, others: tuple[Verdict
         evidence=evidence(case),
         remedy=Remedy(
             text=suspicion.advice or TEXTS[suspicion.code],
-            changes=_worth_trying(_mending(case, suspicion, best)),
+            changes=worth_trying(mending(case, suspicion, best)),
         ),
         probe=probe,
         alternatives=others,
     )
-
-
-def _mending(case: Case, suspicion: Suspicion, best: Effect) -> Params:
-    """The changes to make: of a model that is too small, its own size where a knob sizes it."""
-    return (
-        case.size_knob if suspicion.code is VerdictCode.UNDERFIT and case.size_knob else remedial(case, best)
-    )
-
-
-def _worth_trying(changes: Params) -> dict[str, list[ParamValue]]:
-    """Each proven value, and beside it those that so short a probe may have missed by."""
-    found: dict[str, list[ParamValue]] = {name: [value] for name, value in changes.items()}
-    for name, value in changes.items():
-        if name == "learning_rate":
-            found[name] += [float(value) * HALF_A_DECADE, float(value) / HALF_A_DECADE]
-        elif name == "epochs":
-            found[name].append(2 * int(value))
-        elif name == "initialization":
-            found[name] += [other for other in ("reset", "kaiming") if other != value]
-    return found
 
 
 def overfitting(case: Case, effects: Sequence[Effect]) -> Verdict:
@@ -229,38 +208,17 @@ def short_of_data(case: Case, halved: Effect) -> Verdict:
 # --- parts -----------------------------------------------------------------------------------------
 
 
-def remedial(case: Case, best: Effect) -> Params:
-    """The changes of a probe that a next run takes over: not those that only kept its schedule's length, and a
-    cut at the same part of the whole run.
-    """
-    own = dict(best.probe.changes)
-    if "schedule" not in own:
-        own.pop("schedule_epochs", None)
-        if "step_epochs" in own:
-            own["step_epochs"] = float(own["step_epochs"]) * case.epochs / best.probe.epochs
-    if not own:
-        length = best.probe.epochs / (1.25 if best.probe.continues else 0.5)
-        own["epochs"] = max(1, round(_stretch(best) * length))
-    return own
-
-
-def _stretch(best: Effect) -> float:
-    """How much longer to train: twice, and more where a part more has gained so much."""
-    gain = best.lost if not best.probe.continues else best.gain
-    return 8.0 if gain > 0.1 else 4.0 if gain > 0.03 else 2.0
-
-
 def probe_of(case: Case, best: Effect) -> dict[str, object]:
     """The counterfactual pair: what was changed, and the validation figure without and with it."""
-    name = next(iter(remedial(case, best)), "epochs")
+    changes = made(best) or {"epochs": best.probe.epochs}
     figure = f"val_{case.metric}" if case.accuracy else "val_skill"
 
     def pick(level: Level) -> float:
         return level.val_metric if case.accuracy else level.val_skill
 
     return {
-        "knob": name,
-        "changes": remedial(case, best),
+        "knob": next(iter(changes)),
+        "changes": changes,
         "epochs": best.probe.epochs,
         "continues": best.probe.continues,
         "metric": figure,
@@ -273,9 +231,12 @@ def probe_of(case: Case, best: Effect) -> dict[str, object]:
 
 
 def _change(case: Case, found: Effect) -> str:
-    changes = remedial(case, found)
-    if "epochs" in changes:
+    changes = made(found)
+    if not changes:
         return f"{found.probe.epochs:g} epochs"
+    if found.probe.continues and "schedule" in changes:
+        longer = found.probe.epochs - case.epochs
+        return f"{longer:g} more epochs at {_short(changes['step_factor'])} times the rate"
     return ", ".join(f"{name} {_short(value)}" for name, value in changes.items())
 
 
