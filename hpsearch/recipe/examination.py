@@ -29,7 +29,7 @@ from hpsearch.records import Verdict
 from hpsearch.vocabulary import VerdictCode
 
 LEAST_EVALUATIONS = 3
-SMALL_GAP, GAP, WIDE_GAP, VAL_RISE = 0.04, 0.10, 0.20, 1.10
+SMALL_GAP, GAP, WIDE_GAP, VAL_RISE = 0.02, 0.10, 0.20, 1.10
 SKILL_GAP = 0.15  # of the loss explained
 DATA_SLOPE = 0.03  # of the validation figure that half of the training data cost
 
@@ -89,7 +89,7 @@ def _conclude(case: Case, suspects: Sequence[Suspicion]) -> tuple[Probe, ...] | 
     if overfits(case):
         return _overfit(case)
     lags = gap_of(case) > GAP + 2 * case.noise
-    if case.fitted and not lags and gap_of(case) > SMALL_GAP + 2 * case.noise:
+    if case.fitted and not lags and gap_of(case) > max(SMALL_GAP, 2 * case.noise):
         return _short_of_data(case)
     return without_proof(case, suspects, tried, lags, LEAST_EVALUATIONS)
 

@@ -12,6 +12,7 @@ from hpsearch.vocabulary import VerdictCode
 
 FAR_BEHIND = -0.1
 AS_FAR, FOLLOWED = -0.03, 0.4  # a rate that got nearly as far in an eighth of the run; share to go on for
+FREED = 0.7  # share for a run without its regularization, which shows its worth only at the end
 NEAR = 0.7  # of the best gain of several rates
 FASTER = 10**0.5  # neighbours of a proven learning rate
 
@@ -43,11 +44,21 @@ def followed(case: Case, suspects: Sequence[Suspicion]) -> list[Suspicion]:
         best = best_effect(case, suspicion)
         if best is None or best.decisive or not _leads(suspicion, best):
             continue
-        longer = replace(suspicion, tries=(dict(best.probe.changes),), share=FOLLOWED, follows=True)
+        longer = _longer(case, suspicion, best)
         first = found.index(suspicion)
         size = next((i for i, s in enumerate(found) if s.code is VerdictCode.UNDERFIT), len(found) - 1)
         found.insert((max(size, first) if suspicion.refines else first) + 1, longer)
     return found
+
+
+def _longer(case: Case, suspicion: Suspicion, best: Effect) -> Suspicion:
+    """The same change for a longer part of the run; without regularization a whole run with its own schedule."""
+    whole = suspicion.code is VerdictCode.OVER_REGULARIZED and not case.still_falling
+    changes = dict(best.probe.changes)
+    if whole and case.number("schedule_epochs") == 0:
+        changes.pop("schedule_epochs", None)
+    share = FREED if whole else FOLLOWED
+    return replace(suspicion, tries=(changes,), share=share, follows=True, stretches=whole)
 
 
 def _leads(suspicion: Suspicion, best: Effect) -> bool:
@@ -80,7 +91,8 @@ def probes_of(case: Case, suspicion: Suspicion) -> list[Probe]:
     if suspicion.continues:
         return [Probe(changes, case.epochs + length, continues=True) for changes in suspicion.tries]
     # A schedule stretches over the run it was made for, not over a shorter probe.
-    stretches = suspicion.halves and case.number("schedule_epochs") == 0
+    whole = suspicion.halves or suspicion.stretches
+    stretches = whole and case.number("schedule_epochs") == 0
     kept = (
         {}
         if case.values["schedule"] == "constant" or stretches

@@ -25,6 +25,7 @@ class Suspicion:
     halves: bool = False  # proved by what a run of half the length loses
     strong: bool = False  # by numbers that no healthy run has
     certain: bool = False  # a bug even where no probe gains by mending it
+    stretches: bool = False  # its schedule is over when the probe is
     advice: str = ""  # the remedy in words, where the verdict's own says it less well
     follows: bool = False  # goes on with a change that an earlier probe was too short for
 

@@ -10,10 +10,18 @@ from hpsearch.vocabulary import VerdictCode, hyperparameters
 from tests.recipe.world import check_outcome
 
 
-def case_of(epochs: float, **more: Params) -> Case:
+def case_of(epochs: float, size_knob: Params | None = None) -> Case:
     outcome = Outcome(state="completed", measurements={})
     values = hyperparameters({}, {})
-    return Case(values, epochs, "accuracy", True, check_outcome(), Result("completed", outcome), **more)
+    return Case(
+        values,
+        epochs,
+        "accuracy",
+        True,
+        check_outcome(),
+        Result("completed", outcome),
+        size_knob=size_knob or {},
+    )
 
 
 def effect_of(probe: Probe, *, before: float = 0.5, after: float = 0.9) -> Effect:
@@ -26,7 +34,7 @@ def suspicion(code: VerdictCode, **change: float) -> Suspicion:
 
 
 def test_a_cut_behind_the_run_becomes_a_decay_over_all_of_it() -> None:
-    cut = {"schedule": "step", "schedule_epochs": 0.0, "step_epochs": 20.0, "step_factor": 0.1}
+    cut: Params = {"schedule": "step", "schedule_epochs": 0.0, "step_epochs": 20.0, "step_factor": 0.1}
     advised = remedial(case_of(20), effect_of(Probe(cut, 24, continues=True)))
     assert advised == {"schedule": "cosine", "schedule_epochs": 0.0}, "a step at the end would change nothing"
     assert worth_trying(advised)["schedule"] == ["cosine", "linear"]
