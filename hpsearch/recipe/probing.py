@@ -53,7 +53,8 @@ def followed(case: Case, suspects: Sequence[Suspicion]) -> list[Suspicion]:
 
 def _longer(case: Case, suspicion: Suspicion, best: Effect) -> Suspicion:
     """The same change for a longer part of the run; without regularization a whole run with its own schedule."""
-    whole = suspicion.code is VerdictCode.OVER_REGULARIZED and not case.still_falling
+    settled = case.values["schedule"] != "constant" or not case.still_falling
+    whole = suspicion.code is VerdictCode.OVER_REGULARIZED and settled
     changes = dict(best.probe.changes)
     if whole and case.number("schedule_epochs") == 0:
         changes.pop("schedule_epochs", None)
