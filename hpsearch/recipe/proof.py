@@ -16,6 +16,7 @@ CUT_NEARLY = 0.25
 NEARLY = 0.6  # of the best gain: a more specific cause that gets so far is the cause
 BLOCKING = (VerdictCode.VANISHING, VerdictCode.DEAD)  # no size helps behind them, only a way around
 STRONG_GAIN = 0.015  # that proves what step 1's numbers already say
+SETTLED_GAIN = 0.015  # of a decay: any run at a constant rate gains a little, healthy ones 0.002 to 0.012
 
 
 def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None) -> bool:
@@ -34,7 +35,7 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
             # More steps at the same rate must not do as well; where steps are large, they do at all events.
             large = case.feature("update_ratio_median") > LARGE_UPDATE
             by = LESS_TRAIN_LOSS if large else TRAIN_LOSS_SHARE
-            return at_end and (longer is None or found.beats(longer, by))
+            return at_end and found.gain >= SETTLED_GAIN and (longer is None or found.beats(longer, by))
         case VerdictCode.TRAIN_LONGER:
             return at_end and (found.helps_clearly or case.epochs < SHORT)
         case VerdictCode.OVER_REGULARIZED:
