@@ -30,8 +30,8 @@ from hpsearch.vocabulary import VerdictCode
 
 LEAST_EVALUATIONS = 3
 SMALL_GAP, GAP, WIDE_GAP, VAL_RISE = 0.02, 0.10, 0.20, 1.10
-SKILL_GAP = 0.15  # of the loss explained
-DATA_SLOPE = 0.03  # of the validation figure that half of the training data cost
+SKILL_GAP, FAR_APART = 0.15, 0.5  # of the loss explained
+DATA_SLOPE = 0.045  # of the validation figure that half of the training data cost; healthy runs lost 0.031 at most
 
 
 def examine(case: Case) -> tuple[Probe, ...] | Verdict:
@@ -65,6 +65,9 @@ def _examine(case: Case) -> tuple[Probe, ...] | Verdict:
 def overfits(case: Case) -> bool:
     """Validation lags far behind training. Its loss alone is no evidence: it rises in healthy runs too."""
     gap, rise = gap_of(case), case.feature("val_loss_rise")
+    apart = case.end.train_skill - case.end.val_skill
+    if gap > GAP / 2 + 2 * case.noise and apart > FAR_APART:
+        return True
     return (gap > GAP + case.noise and rise > VAL_RISE) or gap > WIDE_GAP + case.noise
 
 
