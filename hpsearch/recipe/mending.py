@@ -2,7 +2,7 @@
 
 from hpsearch.recipe.case import Case
 from hpsearch.recipe.effects import Effect
-from hpsearch.recipe.rates import SHORT
+from hpsearch.recipe.rates import LARGE_UPDATE, SHORT
 from hpsearch.recipe.suspicion import Suspicion
 from hpsearch.space import Params, ParamValue
 from hpsearch.vocabulary import VerdictCode
@@ -20,14 +20,16 @@ def made(best: Effect) -> Params:
 
 
 def mending(case: Case, suspicion: Suspicion, best: Effect) -> Params:
-    """The changes to make: of a model that is too small, its own size where a knob sizes it; a run that is both
-    short and slow is trained longer too.
+    """The changes to make: of a model that is too small, its own size where a knob sizes it. A run that is both
+    short and slow is trained longer too; one that has not settled and takes large steps begins on a lower rate.
     """
     if suspicion.code is VerdictCode.UNDERFIT and case.size_knob:
         return case.size_knob
     changes = remedial(case, best)
     if suspicion.code is VerdictCode.LR_TOO_LOW and case.epochs < SHORT and "learning_rate" in changes:
         changes["epochs"] = max(1, round(4 * case.epochs))
+    if suspicion.code is VerdictCode.PLATEAU_DECAY and case.feature("update_ratio_median") > LARGE_UPDATE:
+        changes["learning_rate"] = case.number("learning_rate") / HALF_A_DECADE
     return changes
 
 
@@ -59,6 +61,6 @@ def worth_trying(changes: Params) -> dict[str, list[ParamValue]]:
             found[name].append(2 * int(value))
         elif name == "initialization":
             found[name] += [other for other in ("reset", "kaiming") if other != value]
-        elif name == "schedule" and value == "cosine":
+        elif name == "schedule" and value == "cosine" and "learning_rate" not in changes:
             found[name].append("linear")
     return found

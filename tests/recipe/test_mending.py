@@ -1,5 +1,7 @@
 """What a next run takes over from the probe that proved a verdict."""
 
+import pytest
+
 from hpsearch.recipe.case import Case, Level, Probe, Result
 from hpsearch.recipe.effects import Effect
 from hpsearch.recipe.mending import made, mending, remedial, worth_trying
@@ -10,8 +12,8 @@ from hpsearch.vocabulary import VerdictCode, hyperparameters
 from tests.recipe.world import check_outcome
 
 
-def case_of(epochs: float, size_knob: Params | None = None) -> Case:
-    outcome = Outcome(state="completed", measurements={})
+def case_of(epochs: float, size_knob: Params | None = None, **features: float) -> Case:
+    outcome = Outcome(state="completed", measurements=dict(features))
     values = hyperparameters({}, {})
     return Case(
         values,
@@ -59,6 +61,16 @@ def test_a_run_that_is_short_and_slow_is_also_trained_longer() -> None:
     )
     assert mending(case_of(4), low, best) == {"learning_rate": 0.1, "epochs": 16}
     assert mending(case_of(20), low, best) == {"learning_rate": 0.1}
+
+
+def test_a_run_with_large_steps_that_has_not_settled_begins_on_a_lower_rate() -> None:
+    cut: Params = {"schedule": "step", "schedule_epochs": 0.0, "step_epochs": 20.0, "step_factor": 0.1}
+    plateau, best = suspicion(VerdictCode.PLATEAU_DECAY), effect_of(Probe(cut, 24, continues=True))
+    decay = {"schedule": "cosine", "schedule_epochs": 0.0}
+    assert mending(case_of(20, update_ratio_median=0.003), plateau, best) == decay
+    lower = mending(case_of(20, update_ratio_median=0.03), plateau, best)
+    assert lower == {**decay, "learning_rate": pytest.approx(0.01 / 10**0.5)}
+    assert len(worth_trying(lower)["learning_rate"]) == 3
 
 
 def test_a_model_that_is_too_small_is_made_larger_by_its_own_knob() -> None:
