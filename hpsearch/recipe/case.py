@@ -16,6 +16,7 @@ TAIL = 2  # evaluations that are averaged where one would be noise
 TREND_P, LATE_DROP = 0.1, 0.05  # a falling trend; the late part of all that was made
 FEW = 6  # evaluations, too few for a test of trend or jitter
 FIT_SHARE, FIT_LOSS, FIT_VARIANCE = 0.995, 0.97, 0.99
+SHORT, TINY_BATCH = 5, 4  # epochs; samples, which make many steps of a few epochs
 COLLAPSE = 0.3  # of the loss at chance that a run lost again
 
 
@@ -169,6 +170,11 @@ class Case:
         size = self.run.seen.measurement("val_size")
         share = min(max(self.end.val_metric, 1 / (size + 2)), 1 - 1 / (size + 2))
         return math.sqrt(share * (1 - share) / size)
+
+    @property
+    def short(self) -> bool:
+        """So few epochs that more of them are the first thing to try."""
+        return self.epochs < SHORT and self.number("batch_size") > TINY_BATCH
 
     @cached_property
     def fitted(self) -> bool:

@@ -2,7 +2,7 @@
 
 from hpsearch.recipe.case import Case
 from hpsearch.recipe.effects import Effect
-from hpsearch.recipe.rates import LARGE_UPDATE, SHORT
+from hpsearch.recipe.rates import LARGE_UPDATE
 from hpsearch.recipe.suspicion import Suspicion
 from hpsearch.space import Params, ParamValue
 from hpsearch.vocabulary import VerdictCode
@@ -26,7 +26,7 @@ def mending(case: Case, suspicion: Suspicion, best: Effect) -> Params:
     if suspicion.code is VerdictCode.UNDERFIT and case.size_knob:
         return case.size_knob
     changes = remedial(case, best)
-    if suspicion.code is VerdictCode.LR_TOO_LOW and case.epochs < SHORT and "learning_rate" in changes:
+    if suspicion.code is VerdictCode.LR_TOO_LOW and case.short and "learning_rate" in changes:
         changes["epochs"] = max(1, round(4 * case.epochs))
     if suspicion.code is VerdictCode.PLATEAU_DECAY and case.feature("update_ratio_median") > LARGE_UPDATE:
         changes["learning_rate"] = case.number("learning_rate") / HALF_A_DECADE

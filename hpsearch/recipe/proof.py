@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hpsearch.recipe.case import Case
 from hpsearch.recipe.effects import DECISIVE, TRAIN_LOSS_SHARE, Effect
-from hpsearch.recipe.rates import LARGE_UPDATE, SHORT
+from hpsearch.recipe.rates import LARGE_UPDATE
 from hpsearch.recipe.suspicion import Suspicion
 from hpsearch.vocabulary import VerdictCode
 
@@ -22,7 +22,7 @@ SETTLED_GAIN = 0.015  # of a decay: any run at a constant rate gains a little, h
 def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None) -> bool:
     """Whether the probe proves the suspicion: better than the run ever got, or far ahead of it so early."""
     if suspicion.halves:
-        slope = LENGTH_SLOPE / 2 if case.epochs < SHORT else LENGTH_SLOPE
+        slope = LENGTH_SLOPE / 2 if case.short else LENGTH_SLOPE
         return found.lost > max(slope, 2 * case.noise)
     at_end = found.helps_validation and (found.helps_training or case.fitted)
     enough = STRONG_GAIN if suspicion.strong else DECISIVE
@@ -37,7 +37,7 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
             by = LESS_TRAIN_LOSS if large else TRAIN_LOSS_SHARE
             return at_end and found.gain >= SETTLED_GAIN and (longer is None or found.beats(longer, by))
         case VerdictCode.TRAIN_LONGER:
-            return at_end and (found.helps_clearly or case.epochs < SHORT)
+            return at_end and (found.helps_clearly or case.short)
         case VerdictCode.OVER_REGULARIZED:
             return at_end
         case _:

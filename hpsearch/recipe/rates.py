@@ -14,7 +14,6 @@ USUAL_UPDATE = 3e-3  # of the weights a step, at the best rates measured (recipe
 TINY_UPDATE = 1e-4  # the 5th percentile
 HARD_CLIPPING = 3.0  # times clip_norm: the Playbook calls more than half of the updates clipped too much
 HIGH_MOMENTUM = 0.95
-SHORT = 5  # epochs, below which more of them are the first thing to try
 LONG_WARMUP = 0.3  # of the run
 
 
@@ -67,8 +66,8 @@ def rate_too_low(case: Case) -> Suspicion | None:
         return Suspicion(VerdictCode.LR_TOO_LOW, why, ({"clip_norm": 0.0},), share=0.3)
     if not case.learned:
         factors = _upwards(case.feature("update_ratio_max"))
-        short = case.epochs < SHORT  # an eighth of it shows nothing: two rates at most, for longer
-        factors, share = (factors[:2], 0.4) if short else (factors, 0.12)
+        # An eighth of a short run shows nothing: two rates at most, for longer.
+        factors, share = (factors[:2], 0.4) if case.short else (factors, 0.12)
         return _rates(VerdictCode.LR_TOO_LOW, "the loss never left chance", rate, factors, share=share)
     if not case.still_falling:
         # A rate far too low can look as settled as a floor does.

@@ -7,7 +7,7 @@ several changes help: a wrong scale of the inputs is also softened by a lower ra
 import math
 from collections.abc import Iterator
 
-from hpsearch.recipe.case import Case
+from hpsearch.recipe.case import TINY_BATCH, Case
 from hpsearch.recipe.data_tests import badly_scaled
 from hpsearch.recipe.history import NO_REGULARIZATION
 from hpsearch.recipe.loss_tests import RATIO_FAIL, RATIO_PASS
@@ -17,7 +17,6 @@ from hpsearch.recipe.rates import (
     HIGH_MOMENTUM,
     LARGE_UPDATE,
     LONG_WARMUP,
-    SHORT,
     jumps,
     rate_too_high,
     rate_too_low,
@@ -60,10 +59,12 @@ def general(case: Case) -> tuple[Raise, ...]:
     if case.run.diverged or not case.learned:
         rates = (rate_too_high, rate_too_low) if steps_are_large(case) else (rate_too_low, rate_too_high)
         return (*rates, _too_small)
-    if case.epochs < SHORT:
+    if case.short:
         if steps_are_large(case):
             return (rate_too_high, _train_longer, rate_too_low, _too_small)
         return (_train_longer, rate_too_low, rate_too_high, _too_small)
+    if case.number("batch_size") <= TINY_BATCH:  # each step is mostly noise, which a lower rate averages out
+        return (rate_too_high, _plateau, rate_too_low, _too_small, _train_longer)
     if case.still_falling or case.number("warmup_epochs") > LONG_WARMUP * case.epochs:
         rough = jumps(case) or case.number("momentum") > HIGH_MOMENTUM
         rates = (rate_too_high, rate_too_low) if rough else (rate_too_low, rate_too_high)
@@ -155,7 +156,7 @@ def _late_start(case: Case) -> bool:
     """The loss stood still and then fell fast: not a low rate, which is slow all the time."""
     flat, steps = case.feature("flat_fraction"), case.feature("flat_steps")
     stood = flat > FLAT_FRACTION and steps > FLAT_STEPS and case.number("warmup_epochs") == 0
-    stood = stood and case.epochs >= SHORT
+    stood = stood and not case.short
     constant = case.values["schedule"] == "constant"
     return stood and constant and case.learned and not case.still_falling
 
@@ -227,7 +228,7 @@ def _train_longer(case: Case) -> Suspicion | None:
         # It can't be continued: whether twice the length would pay, half the length tells.
         why = "the training data are not fit, and half the length does much worse"
         return Suspicion(VerdictCode.TRAIN_LONGER, why, ({},), share=0.5, halves=True)
-    share = 0.6 if case.epochs < SHORT else 0.3 if case.still_falling else 0.2
+    share = 0.6 if case.short else 0.3 if case.still_falling else 0.2
     return Suspicion(
         VerdictCode.TRAIN_LONGER, "the training data are not fit yet", ({},), share=share, continues=True
     )
