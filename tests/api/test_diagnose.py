@@ -54,7 +54,8 @@ def test_a_viewer_may_ask_and_nothing_changes(http: TestClient) -> None:
     before = http.get(f"{API}/trials/{trial}").json()
     made = http.post(f"{API}/tokens", json={"name": "look", "scope": "viewer"}).json()
     headers = {"Authorization": f"Bearer {made['secret']}"}
-    assert http.post(f"{API}/trials/{trial}/diagnose", headers=headers).status_code == 200
+    assert http.get(f"{API}/trials/{trial}/diagnose", headers=headers).status_code == 200
+    problem(http.post(f"{API}/trials/{trial}/diagnose", headers=headers), 403, "forbidden")
     assert http.get(f"{API}/trials/{trial}").json() == before
 
 
