@@ -71,7 +71,8 @@ class TrialDiagnosis(Diagnosis):
     """A stored trial judged.
 
     `state`: `running` while probes are under way, `open_probes` of them; what is said meanwhile is passive.
-    `examination`: name of the study that these probes are trials of, where there is one.
+    `examination`: name of the study that these probes are trials of, where there is one. `provable`: asked for,
+    probes would be trained.
     """
 
     trial_id: TrialId
@@ -79,6 +80,7 @@ class TrialDiagnosis(Diagnosis):
     state: Literal["running", "ended"] = "ended"
     open_probes: int = 0
     examination: str | None = None
+    provable: bool = False
 
 
 class AskDiagnosis(Record):

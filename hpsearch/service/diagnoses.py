@@ -73,7 +73,9 @@ def _as_it_stands(tx: Transaction, trial: Trial) -> TrialDiagnosis:
     if stage is not None:
         return _of_stage(tx, study, trial, stage)
     why = one_trial.why_passive(study.spec, trial)
-    return _passively(tx, study, trial, "" if why is None else f"no probe was trained: {why}")
+    if why is not None:
+        return _passively(tx, study, trial, f"no probe was trained: {why}")
+    return _passively(tx, study, trial, "", provable=study.study.examines is None)
 
 
 def _of_examination(tx: Transaction, study: StudyRow, trial: Trial, examination: StudyRow) -> TrialDiagnosis:
@@ -83,7 +85,8 @@ def _of_examination(tx: Transaction, study: StudyRow, trial: Trial, examination:
     name = examination.study.name
     if examination.state in FINISHED_STUDY_STATES:
         reason = examination.study.reason or f"{name} was {examination.state}"
-        return _passively(tx, study, trial, f"its probes came to no end: {reason}", examination=name)
+        why = f"its probes came to no end: {reason}"
+        return _passively(tx, study, trial, why, provable=True, examination=name)
     return _unproven(tx, study, trial, examination.waiting + examination.running, examination=name)
 
 
@@ -135,6 +138,7 @@ def _passively(
     trial: Trial,
     why: str,
     *,
+    provable: bool = False,
     examination: str | None = None,
 ) -> TrialDiagnosis:
     """`why`: nothing better is known; empty where nobody has asked."""
@@ -146,4 +150,5 @@ def _passively(
         trial_id=trial.id,
         number=trial.number,
         examination=examination,
+        provable=provable,
     )
