@@ -22,16 +22,18 @@ from hpsearch.records import (
 from hpsearch.space import Params
 from hpsearch.spec import StudySpec
 
+REPEAT = "repeat"  # role of a trial that only brings back the end of the examined run
 NEVER_MATTERS = ("learning_rate", "epochs")  # to a check, which trains nothing
 
 
 def step(
-    spec: StudySpec, run: Trial, checks: Iterable[Trial], trials: Sequence[Trial]
+    spec: StudySpec, run: Trial, checks: Iterable[Trial], trials: Sequence[Trial], *, resumable: bool
 ) -> tuple[TrialPlan, ...] | Verdict | Finish:
     """The trials that the examination of `run` needs next, what it concludes, or why it can't go on.
 
     `checks`: those that the run's study has made; one is used where it measured what this run began from.
-    `trials`: of the examination. Only for a run that `why_passive` has nothing against.
+    `trials`: of the examination. `resumable`: the run's last checkpoint was kept, so that a probe may go on from
+    it; else the run is repeated first. Only for a run that `why_passive` has nothing against.
     """
     plan = TrialPlan(
         program=Program(kind="check", overrides=NO_REGULARIZATION),
@@ -46,7 +48,9 @@ def step(
             return (plan,)
         return Finish(state=StudyState.FAILED, reason=f"the check of step 1 {made.state}: {_said(made)}")
     found = examined(History(spec, (), trials), run, check)
-    return with_values(spec, run, found) if isinstance(found, Verdict) else found
+    if isinstance(found, Verdict):
+        return with_values(spec, run, found)
+    return found if resumable else _from_repeat(run, found, trials)
 
 
 def why_passive(spec: StudySpec, run: Trial) -> str | None:
@@ -103,6 +107,25 @@ def _fitting(spec: StudySpec, plan: TrialPlan, checks: Iterable[Trial]) -> Trial
         and _measured(spec, check.params, check.program) == wanted
     ]
     return fitting[-1] if fitting else None
+
+
+def _from_repeat(run: Trial, plans: tuple[TrialPlan, ...], trials: Sequence[Trial]) -> tuple[TrialPlan, ...]:
+    """The plans with those that go on from the run going on from its repeat, which comes first."""
+    after = [plan for plan in plans if plan.continues == run.id]
+    if not after:
+        return plans
+    repeat = TrialPlan(
+        program=Program(kind="train", overrides=run.program.overrides),
+        params=run.params,
+        replicate=run.replicate,
+        budget=run.budget,
+        role=REPEAT,
+    )
+    made = next((trial for trial in trials if trial.digest == repeat.digest), None)
+    if made is None:
+        return (repeat, *(plan for plan in plans if plan not in after))
+    start = made.id if made.state is TrialState.COMPLETED else None
+    return tuple(plan.model_copy(update={"continues": start}) if plan in after else plan for plan in plans)
 
 
 def _measured(spec: StudySpec, params: Params, program: Program) -> Params:

@@ -20,7 +20,7 @@ from hpsearch.records import (
 from hpsearch.samplers.methods import PLAIN
 from hpsearch.service import budgets, moves, plain
 from hpsearch.spec import StudySpec
-from hpsearch.store import events, listing, stages, studies, trials
+from hpsearch.store import checkpoints, events, listing, stages, studies, trials
 from hpsearch.store.engine import Transaction, allow_long_statements, savepoint
 from hpsearch.store.studies import StudyRow
 from hpsearch.vocabulary import VerdictCode
@@ -143,7 +143,13 @@ def _advance_examination(
     run = trials.get(tx, trial_id)
     if run is None or study.parent_id is None:
         raise ValueError(f"trial {trial_id} is gone")
-    found = one_trial.step(spec, run, listing.checks(tx, study.parent_id), trials.of_study(tx, study.id))
+    found = one_trial.step(
+        spec,
+        run,
+        listing.checks(tx, study.parent_id),
+        trials.of_study(tx, study.id),
+        resumable=checkpoints.newest(tx, run.id, "last") is not None,
+    )
     if isinstance(found, Verdict):
         state = StageState.PASSED if found.code is VerdictCode.OK else StageState.WARNED
         close = recipe.StageClose(stage_id=stage_id, state=state, verdict=found, carried={})

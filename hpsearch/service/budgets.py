@@ -15,14 +15,18 @@ from hpsearch.store.studies import StudyRow
 HOUR = 3_600.0
 
 
-def trials_left(tx: Transaction, study: StudyRow, spec: StudySpec) -> int | None:
-    """How many trials may still be started; None where there is no limit. Reruns are free."""
+def trials_left(tx: Transaction, study: StudyRow, spec: StudySpec, *, probes: bool = False) -> int | None:
+    """How many trials may still be started; None where there is no limit. Reruns are free.
+
+    `probes`: of its examinations. In a random study these are none of the points that its budget counts.
+    """
     limit = spec.budget.trials
     if limit is None:
         return None
     if spec.method == "random":
-        # Its budget counts its points, each trained with every replicate; a probe is none of them.
-        return None if study.parent_id is not None else max(0, limit * spec.replicates - study.started)
+        # Each point is trained with every replicate.
+        own = max(0, limit * spec.replicates - study.started)
+        return None if probes or study.parent_id is not None else own
     beside = sum(other.started for other in examinations.relatives(tx, study))
     return max(0, limit - study.started - beside)
 
@@ -44,13 +48,15 @@ def device_time_spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now:
     return used >= limit * HOUR
 
 
-def spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> str | None:
-    """Which budget is used up, in words, or None."""
+def spent(
+    tx: Transaction, study: StudyRow, spec: StudySpec, *, probes: bool = False, now: datetime
+) -> str | None:
+    """Which budget is used up, in words, or None. `probes`: as its examinations must ask."""
     if late(study, now=now):
         return f"its budget of {spec.budget.minutes:g} minutes is used up"
     if device_time_spent(tx, study, spec, now=now):
         return f"its budget of {spec.budget.device_hours:g} device hours is used up"
-    if trials_left(tx, study, spec) == 0:
+    if trials_left(tx, study, spec, probes=probes) == 0:
         return f"its budget of {spec.budget.trials} trials is used up"
     return None
 

@@ -128,8 +128,11 @@ def _proved(tx: Transaction, trial: Trial, verdict: Verdict, examination: StudyR
     )
 
 
-def _cost(probes: list[Trial]) -> dict[str, float]:
-    return {"probe_steps": float(sum(probe.steps for probe in probes))}
+def _cost(trained: list[Trial]) -> dict[str, float]:
+    """As `hpsearch.diagnose` counts: the run, where it was trained for this, apart from its probes."""
+    again = sum(trial.steps for trial in trained if trial.role == one_trial.REPEAT)
+    probes = sum(trial.steps for trial in trained if trial.role != one_trial.REPEAT)
+    return {**({"run_steps": float(again)} if again else {}), "probe_steps": float(probes)}
 
 
 def _passively(

@@ -64,6 +64,6 @@ def _check_allowed(tx: Transaction, study: StudyRow, trial: Trial, *, now: datet
             f"study {name!r} is paused: no probe would be trained",
             hint=f"resume it first: hpsearch study resume {name}",
         )
-    why = budgets.spent(tx, study, study.spec, now=now)
+    why = budgets.spent(tx, study, study.spec, probes=True, now=now)
     if why is not None:
         raise Conflict(f"trial {trial.id} can't be probed: {why}", hint=curves_alone)

@@ -208,5 +208,7 @@ def test_a_trial_is_diagnosed_once_it_has_ended(client: Client) -> None:
     finish(client, worker, lease.run_id, 0.5)
     found = trial.diagnose()
     assert found.verdict == "not_enough_evidence"
-    assert found.passive
+    assert (found.passive, found.state) == (True, "ended")
+    assert trial.diagnosis() == trial.diagnose(probes=False)
+    assert client.study("a-grid").diagnoses() == []
     assert study.name == "a-grid"
