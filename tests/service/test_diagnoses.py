@@ -13,37 +13,20 @@ from hpsearch.records import (
     StudyState,
     Trial,
     TrialId,
-    TrialPlan,
     TrialState,
 )
 from hpsearch.service import diagnoses, studies, trials
 from hpsearch.vocabulary import VerdictCode
 from hpsearch.wire import Lease
-from tests.recipe.world import check_outcome, curves, quadratic
+from tests.recipe.world import plan_of, quadratic, threshold
 
 EPOCHS = 12
+LAW = threshold(0.01)
 
 
 def digits(lease: Lease) -> Outcome:
-    """What a trial finds where rates under 0.01 learn nothing."""
-    asked = lease.assignment
-    if asked.program.kind == "check":
-        return check_outcome()
-    assert asked.budget is not None
-    assert asked.budget.epochs is not None
-    rate = float({**asked.params, **asked.program.overrides}["learning_rate"])
-    level = 0.95 if rate >= 0.01 else 0.1
-    points = max(1, round(asked.budget.epochs))
-    share = [level * min(1.0, (i + 2) / 3) for i in range(points)]
-    losses = [2.3 * (1 - one) for one in share]
-    measured: dict[str, Any] = {
-        **curves(train_loss=losses, val_loss=losses, train=share, val=share),
-        "evaluations": float(points), "val_size": 287.0, "objective_se": 0.001, "val_loss_rise": 1.0,
-        "loss_spike": 1.0, "noise": 0.1, "update_ratio_median": 1e-5, "train_trend_p": 0.5,
-        "best_position": 0.5, "steps_per_epoch": 17.0,
-    }  # fmt: skip
-    steps = round(17 * asked.budget.epochs)
-    return Outcome(state="completed", value=share[-1], measurements=measured, steps=steps)
+    """What a worker reports where rates under 0.01 learn nothing."""
+    return LAW(plan_of(lease))
 
 
 def slow_grid(make: Any, **changes: Any) -> Any:
@@ -254,13 +237,6 @@ def test_a_command_s_trial_is_judged_passively_and_says_so(fleet: Any, make: Any
     fleet.study(make.small(task=task))
     fleet.train_all(fleet.worker(labels=("commands",)), lambda lease: make.done(0.5))
     assert "a command can't be measured from inside" in ask(fleet, fleet.trials("small")[0]).note
-
-
-def plan_of(lease: Lease) -> TrialPlan:
-    asked = lease.assignment
-    return TrialPlan(
-        program=asked.program, params=asked.params, replicate=asked.replicate, budget=asked.budget
-    )
 
 
 def recipe_spec(make: Any) -> Any:
