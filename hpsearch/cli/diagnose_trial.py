@@ -35,8 +35,8 @@ class Place:
 
 
 def judged(trial: int, study: str | None, place: Place, *, probes: bool) -> Judged:
-    """`trial` is an id, with a study its number there. Raises NotFound, and Conflict while it is open or where no
-    probe may be trained.
+    """`trial` is an id, with a study its number there. Raises NotFound, Conflict while it is open or where no probe
+    may be trained, InvalidInput where none could be.
 
     Where no server runs on the home, it and a worker are started for the time of the command.
     """
@@ -47,8 +47,11 @@ def judged(trial: int, study: str | None, place: Place, *, probes: bool) -> Judg
     alone = chosen["server"].text is None and running(home) is None
     with connected(place.server, place.token, place.home) as client:
         handle = _found(client, trial, study)
-        found = handle.diagnose(probes=probes, wait=False)
-        if found.state == "running":
+        found = handle.diagnosis()
+        if probes and (found.provable or found.state == "running"):
+            if alone and place.tasks is None:
+                _refuse_own_task(client, handle)
+            found = handle.diagnose(wait=False)
             with Crew(_plan(home, place, workers=1 if alone else 0)) as crew:
                 crew.start_workers()
                 found = _followed(client, handle, found, crew)
@@ -64,6 +67,17 @@ def _found(client: "Client", trial: int, study: str | None) -> "TrialHandle":
         if handle.record.number == trial:
             return handle
     raise NotFound(f"study {study!r} has no trial number {trial}", hint=f"hpsearch study trials {study}")
+
+
+def _refuse_own_task(client: "Client", handle: "TrialHandle") -> None:
+    """Raises InvalidInput where only a worker that knows the task's folder could train the probes."""
+    study = client.study(str(handle.record.study_id)).record()
+    task = study.spec["task"]
+    if task["kind"] == "file":
+        raise InvalidInput(
+            f"the probes of trial {handle.record.id} need the folder of {task['file']}, the task of study {study.name!r}",
+            hint="name it with --tasks DIR, or judge the trial by its curves alone with --no-probes",
+        )
 
 
 def _plan(home: Home, place: Place, *, workers: int) -> CrewPlan:

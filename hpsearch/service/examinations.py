@@ -66,4 +66,4 @@ def _check_allowed(tx: Transaction, study: StudyRow, trial: Trial, *, now: datet
         )
     why = budgets.spent(tx, study, study.spec, probes=True, now=now)
     if why is not None:
-        raise Conflict(f"trial {trial.id} can't be probed: {why}", hint=curves_alone)
+        raise Conflict(f"study {name!r} can't train probes of trial {trial.id}: {why}", hint=curves_alone)

@@ -9,8 +9,8 @@ from hpsearch.records import Event, StageState, Study, StudyId, StudyState, Tria
 from hpsearch.service import bests, lookup, moves, paging, rows
 from hpsearch.service.advance import advance, go_on
 from hpsearch.spec import StudySpec, changed_keys, parse_spec
+from hpsearch.store import catalogue, examinations, studies, trials
 from hpsearch.store import events as event_rows
-from hpsearch.store import examinations, studies, trials
 from hpsearch.store import stages as stage_rows
 from hpsearch.store.engine import Database, Transaction, allow_long_statements, retried
 from hpsearch.store.studies import StudyRow
@@ -46,7 +46,7 @@ def page(
     limit = paging.check_size(page_size)
     before = paging.position(page_token, "studies", state)
     with db.read() as tx:
-        found, total = studies.page(
+        found, total = catalogue.page(
             tx, state=state, before=None if before is None else StudyId(before), limit=limit + 1
         )
     shown = found[:limit]

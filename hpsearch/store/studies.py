@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.sql.dml import Update
 
 from hpsearch.command import CommandTask
@@ -46,7 +46,6 @@ _CLAIMABLE = (
     )
     .order_by(studies.c.priority.desc(), studies.c.running_trials, studies.c.id)
 )
-_LISTED = studies.c.parent_id.is_(None)
 
 
 @dataclass(frozen=True)
@@ -179,30 +178,6 @@ def find(tx: Transaction, key: str, *, lock: bool = False) -> StudyRow | None:
         wanted = select(studies).where(studies.c.id == int(key))
         row = tx.execute(wanted.with_for_update() if lock else wanted).one_or_none()
     return None if row is None else row_of(row)
-
-
-def names(tx: Transaction, limit: int = 10_000) -> list[str]:
-    """Newest first: what a misspelt name is compared with."""
-    wanted = select(studies.c.name).where(_LISTED)
-    return list(tx.execute(wanted.order_by(studies.c.id.desc()).limit(limit)).scalars())
-
-
-def page(
-    tx: Transaction, *, state: StudyState | None, before: StudyId | None, limit: int
-) -> tuple[list[Study], int]:
-    """(at most `limit` studies, newest first, with ids under `before`; how many there are in all).
-
-    Without examinations (`store.examinations`).
-    """
-    of_state: Select[Any] = select(studies).where(_LISTED)
-    count = select(func.count()).select_from(studies).where(_LISTED)
-    if state is not None:
-        of_state = of_state.where(studies.c.state == state)
-        count = count.where(studies.c.state == state)
-    if before is not None:
-        of_state = of_state.where(studies.c.id < before)
-    rows = tx.execute(of_state.order_by(studies.c.id.desc()).limit(limit))
-    return [row_of(row).study for row in rows], tx.execute(count).scalar_one()
 
 
 def claimable(tx: Transaction, *, gpu: bool, labels: Iterable[str]) -> list[StudyId]:

@@ -124,7 +124,9 @@ def test_probes_count_on_their_study_s_budget_and_end_with_it(fleet: Any, make: 
     found = diagnoses.look(fleet.db, trial.id)
     assert (found.state, found.passive) == ("ended", True)
     assert "its probes came to no end: its budget of 4 trials is used up" in found.note
-    with pytest.raises(Conflict, match="can't be probed: its budget of 4 trials is used up") as refused:
+    with pytest.raises(
+        Conflict, match="can't train probes of trial 2: its budget of 4 trials is used up"
+    ) as refused:
         ask(fleet, fleet.trials("slow")[1])
     assert "--no-probes" in str(refused.value.hint)
 

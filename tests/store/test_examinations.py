@@ -6,7 +6,7 @@ import pytest
 
 from hpsearch.records import StudyId, StudyState, TrialId, TrialState
 from hpsearch.spec import parse_spec
-from hpsearch.store import examinations, studies
+from hpsearch.store import catalogue, examinations, studies
 from hpsearch.store.engine import Database, Transaction, TransactionConflict
 from hpsearch.store.studies import StudyRow
 
@@ -62,9 +62,9 @@ def test_it_is_found_by_trial_and_study_and_listed_among_no_studies(db: Database
         assert found is not None
         assert found.parent_id == second.id
         assert examinations.of_trial(tx, TrialId(8)) is None
-        listed, total = studies.page(tx, state=None, before=None, limit=10)
+        listed, total = catalogue.page(tx, state=None, before=None, limit=10)
         assert ([one.name for one in listed], total) == (["two", "one"], 2)
-        assert studies.names(tx) == ["two", "one"]
+        assert catalogue.names(tx) == ["two", "one"]
 
 
 def test_relatives_share_one_budget(db: Database) -> None:
