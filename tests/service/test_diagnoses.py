@@ -77,6 +77,9 @@ def test_probes_prove_what_is_wrong_with_a_trial_and_leave_its_study_as_it_was(f
     assert 0 < spent <= EPOCHS
     assert found.cost == {"probe_steps": 17 * spent}
     assert diagnoses.of_study(fleet.db, "slow").diagnoses == (found,)
+    examination = studies.get(fleet.db, "diagnosis:1")
+    assert (examination.state, examination.examines, examination.best_value) == ("completed", trial.id, None)
+    assert studies.best(fleet.db, "diagnosis:1", 9).best == ()
 
 
 def test_a_trial_is_examined_once(fleet: Any, make: Any) -> None:
