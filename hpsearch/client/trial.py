@@ -82,17 +82,17 @@ class TrialHandle:
     ) -> TrialDiagnosis:
         """What is wrong with the trial, proved by probes that the workers train; they are trained once.
 
-        `wait`: until the verdict stands, else what is known so far, its `state` `running`. Without `probes` by
-        the curves alone. Raises Conflict until the trial has ended and where its study allows no probes,
+        `wait`: until the verdict stands, else what is known so far, its `state` `running`. Without `probes` nothing
+        is begun and the answer is what is known, by the curves alone. Raises Conflict until the trial has ended and where its study allows no probes,
         TimeoutError after `timeout` seconds.
         """
         deadline = None if timeout is None else monotonic() + timeout
         found = self._transport.ask(
             TrialDiagnosis, "POST", f"{self._path}/diagnose", body=AskDiagnosis(probes=probes)
         )
-        while wait and found.state == "running":
+        while wait and probes and found.state == "running":
             if deadline is not None and monotonic() >= deadline:
-                raise TimeoutError(f"{found.open_probes} probes are still open after {timeout:g} s")
+                raise TimeoutError(f"no verdict after {timeout:g} s; open probes: {found.open_probes}")
             sleep(POLL_SECONDS if deadline is None else min(POLL_SECONDS, max(0.0, deadline - monotonic())))
             found = self.diagnosis()
         return found
