@@ -9,24 +9,10 @@ from hpsearch.recipe.history import NO_REGULARIZATION
 from hpsearch.records import Budget, FailureReason, Outcome, Program, Trial, TrialPlan, Verdict
 from hpsearch.spec import StudySpec
 from hpsearch.vocabulary import VerdictCode
-from tests.recipe.world import check_outcome, curves, spec, trial_of
+from tests.recipe.world import check_outcome, rising, spec, trial_of
 
 EPOCHS = 20.0
 SPEC = spec(method="grid", grid={"learning_rate": 3}, replicates=2)
-
-
-def rising(level: float, epochs: float) -> Outcome:
-    """A run whose accuracy rises in a straight line, and would go on to."""
-    points = round(epochs)
-    share = [level * (i + 1) / points for i in range(points)]
-    losses = [2.3 * (1 - one) for one in share]
-    measured: dict[str, Any] = {
-        **curves(train_loss=losses, val_loss=losses, train=share, val=share),
-        "evaluations": float(points), "val_size": 500.0, "objective_se": 0.001, "val_loss_rise": 1.0,
-        "loss_spike": 1.0, "noise": 0.1, "update_ratio_median": 1e-3, "train_trend_p": 0.001,
-        "best_position": 1.0, "steps_per_epoch": 17.0,
-    }  # fmt: skip
-    return Outcome(state="completed", value=share[-1], measurements=measured, steps=round(17 * epochs))
 
 
 def run_of(**changes: Any) -> Trial:

@@ -1,5 +1,7 @@
 """A trial's diagnosis by probes: begun once, beside its study and at its expense, and stored."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +17,10 @@ from hpsearch.records import (
     TrialId,
     TrialState,
 )
-from hpsearch.service import diagnoses, studies, trials
+from hpsearch.service import checkpoints, diagnoses, studies, trials
 from hpsearch.vocabulary import VerdictCode
 from hpsearch.wire import Lease
-from tests.recipe.world import plan_of, quadratic, threshold
+from tests.recipe.world import Law, check_outcome, plan_of, quadratic, rising, threshold
 
 EPOCHS = 12
 LAW = threshold(0.01)
@@ -219,6 +221,35 @@ def test_a_probe_that_fails_is_no_proof_but_the_others_are(fleet: Any, make: Any
     assert diagnoses.look(fleet.db, trial.id).verdict is VerdictCode.LR_TOO_LOW
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_longer_probe_goes_on_from_the_trial_s_checkpoint_where_it_was_kept(
+    fleet: Any, make: Any, kept: bool
+) -> None:
+    def still_rising(lease: Lease) -> Outcome:
+        if lease.assignment.program.kind == "check":
+            return check_outcome()
+        budget = lease.assignment.budget
+        assert budget is not None
+        assert budget.epochs is not None
+        return rising(0.05 * budget.epochs, budget.epochs)
+
+    fleet.study(slow_grid(make))
+    worker = fleet.worker()
+    lease = fleet.one(worker)
+    if kept:
+        checkpoints.register(
+            fleet.db, lease.run_id, worker.id, "last", 204, 9, "a" * 64, Path("last"), now=fleet.clock.now
+        )
+    fleet.report(worker.id, lease.run_id, still_rising(lease))
+    ask(fleet, fleet.trials("slow")[0])
+    fleet.train_all(worker, still_rising)
+    probes = fleet.trials("diagnosis:1")
+    repeats = [trial.id for trial in probes if trial.role == "repeat"]
+    assert len(repeats) == (0 if kept else 1)
+    longer = {t.continues for t in probes if t.budget and t.budget.epochs and t.budget.epochs > EPOCHS}
+    assert longer == ({lease.trial_id} if kept else set(repeats))
+
+
 def test_probes_are_not_probed(fleet: Any, make: Any) -> None:
     trial = trained(fleet, slow_grid(make))
     ask(fleet, trial)
@@ -244,6 +275,16 @@ def test_a_command_s_trial_is_judged_passively_and_says_so(fleet: Any, make: Any
     assert "a command can't be measured from inside" in ask(fleet, fleet.trials("small")[0]).note
 
 
+def measured(law: Law) -> Callable[[Lease], Outcome]:
+    """The law's outcomes, with what a worker measures of each run."""
+
+    def outcome(lease: Lease) -> Outcome:
+        found = law(plan_of(lease))
+        return found.model_copy(update={"measurements": {**found.measurements, "steps_per_epoch": 17.0}})
+
+    return outcome
+
+
 def recipe_spec(make: Any) -> Any:
     space = {"learning_rate": {"low": 1e-6, "high": 10, "log": True}, "weight_decay": [0, 1e-5, 1e-4]}
     fixed = {"optimizer": "sgd", "momentum": 0.9}
@@ -253,25 +294,19 @@ def recipe_spec(make: Any) -> Any:
 
 def test_the_recipe_s_own_verdict_on_a_run_is_the_answer(fleet: Any, make: Any) -> None:
     fleet.study(recipe_spec(make))
-    law = quadratic()
-    fleet.train_all(fleet.worker(), lambda lease: law(plan_of(lease)))
+    fleet.train_all(fleet.worker(), measured(quadratic()))
     (stage,) = (s for s in studies.stages(fleet.db, "recipe").stages if s.kind is StageKind.CURVES)
     assert stage.verdict is not None
-    asked = [ask(fleet, trial) for trial in completed_runs(fleet)]
-    own = [found for found in asked if found.examination is None]
-    assert [found.text for found in own if not found.passive] == [stage.verdict.text]
+    known = [(trial, diagnoses.look(fleet.db, trial.id)) for trial in completed_runs(fleet)]
+    ((run, found),) = [(trial, found) for trial, found in known if not found.passive]
+    assert (found.text, found.examination) == (stage.verdict.text, None)
+    assert ask(fleet, run) == found
+    assert fleet.lease(fleet.worker()) == ()
 
 
 def test_a_recipe_s_check_serves_the_examination_of_another_of_its_runs(fleet: Any, make: Any) -> None:
     fleet.study(recipe_spec(make))
-    law = quadratic()
-
-    def measured(lease: Lease) -> Outcome:
-        outcome = law(plan_of(lease))
-        extra = {"steps_per_epoch": 17.0}
-        return outcome.model_copy(update={"measurements": {**outcome.measurements, **extra}})
-
-    fleet.train_all(fleet.worker(), measured)
+    fleet.train_all(fleet.worker(), measured(quadratic()))
     before = told(fleet, "recipe")
     coarse = next(t for t in completed_runs(fleet) if t.stage_id == before[2].stages[3].id)
     found = ask(fleet, coarse)
