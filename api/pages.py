@@ -4,7 +4,7 @@ They log in by cookie (`api.session`), so they have routes of their own for what
 API takes the Authorization header alone.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import anyio.to_thread
@@ -21,8 +21,8 @@ from api.session import checked_form, close_session, open_session, read_form
 from api.study_pages import compared, listed, study_view, trial_view
 from api.trials import get_checkpoint
 from hpsearch.errors import HpsearchError
-from hpsearch.records import Series, Study, Trial, Worker
-from hpsearch.service import importances, trials, workers
+from hpsearch.records import Record, Series, Study, Worker
+from hpsearch.service import diagnoses, importances, trials, workers
 from hpsearch.service import studies as study_service
 from hpsearch.wire import Importances
 
@@ -38,6 +38,12 @@ ACTIONS = {
     "stop": study_service.stop,
     "cancel": study_service.cancel,
     "retry": study_service.retry,
+}
+
+TRIAL_ACTIONS: Mapping[str, Callable[..., Record]] = {
+    "stop": trials.stop,
+    "retry": trials.retry,
+    "diagnose": diagnoses.diagnose,
 }
 
 
@@ -158,14 +164,13 @@ def trial_page(request: Request, trial: TrialKey, held: Held) -> Response:
 
 @router.post("/trials/{trial}/{action}", dependencies=[Depends(CHANGE)])
 async def act_on_trial(
-    request: Request, trial: TrialKey, action: Literal["stop", "retry"], held: Held
+    request: Request, trial: TrialKey, action: Literal["stop", "retry", "diagnose"], held: Held
 ) -> Response:
     """A button of the trial's page."""
     await checked_form(request)
-    move = trials.stop if action == "stop" else trials.retry
 
-    def moved() -> Trial:
-        return move(held.db, trial, now=held.clock())
+    def moved() -> Record:
+        return TRIAL_ACTIONS[action](held.db, trial, now=held.clock())
 
     await anyio.to_thread.run_sync(moved)
     held.ring()

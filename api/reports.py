@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import Response
 
 from api.resources import Resources
-from hpsearch.service import studies, trials
+from hpsearch.service import diagnoses, studies, trials
 from hpsearch.study_report import CURVES, report, to_markdown
 from hpsearch.study_report.style import STYLE
 
@@ -26,13 +26,14 @@ def report_response(held: Resources, key: str, format: Literal["html", "md"]) ->
     stages = studies.stages(held.db, key).stages
     best = studies.best(held.db, key, BEST).best
     shown = trials.page(held.db, key, page_size=TRIALS).trials
+    judged = diagnoses.of_study(held.db, key).diagnoses
     if format == "md":
-        text = to_markdown(study, stages, shown, best)
+        text = to_markdown(study, stages, shown, best, judged)
     else:
         curves = {
             metric: trials.curves(held.db, key, metric=metric, points=POINTS, top=TRIALS) for metric in CURVES
         }
-        text = report(study, stages, shown, curves, best)
+        text = report(study, stages, shown, curves, best, judged)
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     headers = {
         "Content-Security-Policy": POLICY.format(digest=digest),

@@ -16,8 +16,9 @@ from api.checkpoints import checkpoint_folder
 from api.export import MEDIA_TYPES, lines_of
 from api.parameters import Held, PageSize, PageToken, StudyKey
 from api.reports import REPORT_TYPES, report_response
+from hpsearch.diagnosis import DiagnosisList
 from hpsearch.records import Study, StudyState
-from hpsearch.service import importances, preview, studies, trials
+from hpsearch.service import diagnoses, importances, preview, studies, trials
 from hpsearch.spec import StudySpec
 from hpsearch.store.engine import Database
 from hpsearch.wire import BestList, CurveList, Fork, Importances, Preview, StageList, StudyPage, StudyPatch
@@ -71,8 +72,8 @@ def patch_study(study: StudyKey, patch: StudyPatch, held: Held) -> Study:
 def delete_study(study: StudyKey, held: Held) -> None:
     """Removes a study that is not under way, with its trials, curves and checkpoints."""
     found = studies.get(held.db, study)
-    studies.delete(held.db, found.name, now=held.clock())
-    shutil.rmtree(checkpoint_folder(held.settings.home, found.id), ignore_errors=True)
+    for removed in studies.delete(held.db, found.name, now=held.clock()):
+        shutil.rmtree(checkpoint_folder(held.settings.home, removed), ignore_errors=True)
     held.news.ring()
 
 
@@ -141,6 +142,12 @@ def list_curves(
 ) -> Response:
     """Curves of one metric, smoothed, then thinned; says how many of how many are shown."""
     return answer(trials.curves(held.db, study, metric=metric, points=points, top=top, smoothing=smoothing))
+
+
+@router.get("/studies/{study}/diagnoses", operation_id="list_diagnoses", dependencies=view)
+def list_diagnoses(study: StudyKey, held: Held) -> DiagnosisList:
+    """Of the trials that were diagnosed by probes on request: what these have proved."""
+    return diagnoses.of_study(held.db, study)
 
 
 @router.get("/studies/{study}/importances", operation_id="get_importances", dependencies=view)

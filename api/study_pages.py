@@ -7,8 +7,9 @@ from markupsafe import Markup
 
 from api.resources import Resources
 from hpsearch.records import FINISHED_STUDY_STATES, Stage, Study, StudyState, Trial, TrialId, TrialState
-from hpsearch.service import studies, trials
+from hpsearch.service import diagnoses, studies, trials
 from hpsearch.study_report import CURVES, words
+from hpsearch.study_report.diagnosis import diagnosis_card
 from hpsearch.study_report.page import answer, card, rail
 from hpsearch.study_report.pictures import Album
 from hpsearch.wire import CurveList
@@ -104,17 +105,28 @@ def trial_view(held: Resources, trial_id: TrialId) -> dict[str, Any]:
     study = studies.get(held.db, str(trial.study_id))
     best = next(iter(studies.best(held.db, str(study.id), 1).best), None)
     names = sorted({*trial.params, *(best.params if best else {})})
+    judged = diagnoses.look(held.db, trial_id) if _has_curve(trial) else None
+    followed = judged.examination or study.name if judged is not None and judged.state == "running" else None
     rows = [(name, trial.params.get(name), best.params.get(name) if best else None) for name in names]
     return {
         "trial": trial,
         "study": study,
         "best": best,
+        "judged": judged,
+        "diagnosis": None if judged is None else _drawn(diagnosis_card(judged, "Diagnosis")),
+        "followed": followed,
+        "last_event": 0 if followed is None else studies.last_event(held.db, followed),
         "moves": TRIAL_MOVES.get(trial.state, ()),
         "params": rows,
         "runs": trials.runs(held.db, trial_id),
         "logs": [log for log in trials.log(held.db, trial_id) if log.text],
         "checkpoints": trials.checkpoint_list(held.db, trial_id),
     }
+
+
+def _has_curve(trial: Trial) -> bool:
+    ended = (TrialState.COMPLETED, TrialState.DIVERGED, TrialState.PRUNED)
+    return trial.state in ended and trial.program.kind == "train"
 
 
 def compared(held: Resources, keys: list[str]) -> list[dict[str, Any]]:

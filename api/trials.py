@@ -14,7 +14,7 @@ from api.bodies import StrictRoute
 from api.checkpoints import is_intact, open_stored
 from api.parameters import CheckpointName, Held, PageSize, PageToken, StudyKey, TrialKey
 from api.ranges import ByteRange, asked_range
-from hpsearch.diagnosis import Diagnosis
+from hpsearch.diagnosis import AskDiagnosis, TrialDiagnosis
 from hpsearch.records import Run, Series, StageKind, Trial, TrialState
 from hpsearch.service import checkpoints, diagnoses, trials
 from hpsearch.wire import RunLog, TrialPage
@@ -89,10 +89,22 @@ def retry_trial(trial: TrialKey, held: Held) -> Trial:
     return result
 
 
-@router.post("/trials/{trial}/diagnose", operation_id="diagnose_trial", dependencies=view)
-def diagnose_trial(trial: TrialKey, held: Held) -> Diagnosis:
-    """What is wrong with an ended trial, judged by its curves; nothing is trained or stored."""
-    return diagnoses.diagnose(held.db, trial)
+@router.get("/trials/{trial}/diagnose", operation_id="get_diagnosis", dependencies=view)
+def get_diagnosis(trial: TrialKey, held: Held) -> TrialDiagnosis:
+    """What is wrong with an ended trial, as far as it is known: proved where probes have been, else passive.
+    Nothing is begun."""
+    return diagnoses.look(held.db, trial)
+
+
+@router.post("/trials/{trial}/diagnose", operation_id="diagnose_trial", dependencies=change)
+def diagnose_trial(trial: TrialKey, held: Held, body: AskDiagnosis | None = None) -> TrialDiagnosis:
+    """Has workers train the probes that prove what is wrong with an ended trial, once; answers at once with what
+    is known so far. `{"probes": false}` begins nothing, as GET."""
+    if body is not None and not body.probes:
+        return diagnoses.look(held.db, trial)
+    found = diagnoses.diagnose(held.db, trial, now=held.clock())
+    held.ring()
+    return found
 
 
 @router.get(

@@ -1,10 +1,10 @@
 """What a diagnosis answers, of a trial, a log or a task alike: verdict, evidence, proof and remedy."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
-from hpsearch.records import Evidence, Number, Record, Remedy, Verdict
+from hpsearch.records import Evidence, Number, Record, Remedy, TrialId, Verdict
 from hpsearch.space import Params, ParamValue
 from hpsearch.vocabulary import VerdictCode
 
@@ -65,3 +65,31 @@ class Diagnosis(Record):
     def passively(cls, verdict: Verdict, note: str) -> "Diagnosis":
         """A verdict that no probe has confirmed."""
         return cls.of(verdict, cost={"probe_steps": 0.0}, note=note)
+
+
+class TrialDiagnosis(Diagnosis):
+    """A stored trial judged.
+
+    `state`: `running` while probes are under way, `open_probes` of them; what is said meanwhile is passive.
+    `examination`: name of the study that these probes are trials of, where there is one. `provable`: asked for,
+    probes would be trained.
+    """
+
+    trial_id: TrialId
+    number: int
+    state: Literal["running", "ended"] = "ended"
+    open_probes: int = 0
+    examination: str | None = None
+    provable: bool = False
+
+
+class AskDiagnosis(Record):
+    """`probes`: prove the verdict by short experiments, which workers train; False judges by the curves alone."""
+
+    probes: bool = True
+
+
+class DiagnosisList(Record):
+    """The trials of a study whose verdict was proved on request, in the order they were asked for."""
+
+    diagnoses: tuple[TrialDiagnosis, ...]

@@ -358,7 +358,10 @@ class Stage(Record):
 
 
 class Study(Record):
-    """One search. `spec` is the study file as it was accepted (`hpsearch.spec.StudySpec` as JSON)."""
+    """One search. `spec` is the study file as it was accepted (`hpsearch.spec.StudySpec` as JSON).
+
+    `examines`: the trial that this study diagnoses by probes, where it does only that (`service.examinations`).
+    """
 
     id: StudyId
     name: str
@@ -372,6 +375,7 @@ class Study(Record):
     best_value: Number | None
     created_at: datetime
     finished_at: datetime | None
+    examines: TrialId | None = None
 
 
 class Best(Record):

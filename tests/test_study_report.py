@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hpsearch.records import Evidence, Remedy, StageKind, StageState, StudyState, TrialState, Verdict
+from hpsearch.diagnosis import Cure, TrialDiagnosis
+from hpsearch.records import Evidence, Remedy, StageKind, StageState, StudyState, TrialId, TrialState, Verdict
 from hpsearch.study_report import report, svg, to_markdown
 from hpsearch.vocabulary import VerdictCode
 from tests.study_records import (
@@ -129,6 +130,30 @@ def test_failed_gate_shows_evidence_and_remedy() -> None:
         "✗",
     ):
         assert words in page.text
+
+
+def test_what_probes_proved_of_a_trial_is_told_in_both_forms() -> None:
+    found = TrialDiagnosis(
+        verdict=VerdictCode.LR_TOO_LOW, confidence=0.9, text=f"it never left chance {NASTY}", passive=False,
+        evidence=(Evidence(name="update / weight", value=1e-5, threshold="1e-4 to 1e-1"),),
+        probe={"knob": "learning_rate", "changes": {"learning_rate": 0.1}, "epochs": 2.0, "continues": False,
+               "metric": "val_accuracy", "before": 0.06, "after": 0.8328},
+        remedy=Cure(text="raise it", changes={"learning_rate": 0.1}, grid={"learning_rate": [0.1, 10**-0.5]}),
+        trial_id=TrialId(9), number=4,
+    )  # fmt: skip
+    page = Page(report(make_study(), [], [], {}, [], [found]))
+    assert "script" not in page.tags
+    text = to_markdown(make_study(), [], [], [], [found])
+    for words in (
+        "Trial 4, diagnosed",
+        "learning_rate 0.1, then 0.3162",
+        "0.8328",
+        "by epoch 2",
+        "update / weight",
+    ):
+        assert words in page.text
+        assert words in text.replace("\\", "")
+    assert "proved by probes" in page.text
 
 
 def test_long_list_of_trials_says_what_it_leaves_out() -> None:

@@ -1,4 +1,4 @@
-// One trial: a chart for each family of its metrics.
+// One trial: a chart for each family of its metrics, and its diagnosis as it comes.
 
 import { draw } from "./chart.js";
 import { fetched, isLoss, settings, watch } from "./controls.js";
@@ -8,6 +8,7 @@ const FAMILIES = [
   ["losses", (name) => name.includes("loss")],
   ["accuracies", (name) => name.includes("accuracy")],
 ];
+const QUIET_MS = 500; // between two looks at the server while news pour in
 let charts = [];
 
 function families(series) {
@@ -42,6 +43,25 @@ function lay(series) {
   if (!charts.length) root.append(Object.assign(document.createElement("p"), { className: "facts", textContent: "Nothing measured yet." }));
 }
 
+/** While probes are under way, each piece of news brings the diagnosis as it is then into this page. */
+function follow(place) {
+  const news = new EventSource(`/studies/${encodeURIComponent(place.dataset.follow)}/events?after=${place.dataset.after}`);
+  const renew = async () => {
+    const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("diagnosis");
+    if (!fresh) return;
+    place.replaceChildren(...fresh.childNodes);
+    if (!fresh.dataset.follow) news.close();
+  };
+  let due = null;
+  const soon = () => { due ??= setTimeout(() => { due = null; renew(); }, QUIET_MS); };
+  news.addEventListener("message", soon);
+  news.addEventListener("end", () => { news.close(); soon(); });
+}
+
+const diagnosis = document.getElementById("diagnosis");
+if (diagnosis?.dataset.follow) follow(diagnosis);
 watch(show);
 lay(await fetched(`/trials/${root.dataset.trial}/metrics`));
 show();

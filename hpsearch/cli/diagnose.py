@@ -23,7 +23,9 @@ def diagnose(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="One of them; may be repeated.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of a task: initialization, split, data order.")] = 0,
-    no_probes: Annotated[bool, typer.Option("--no-probes", help="Of a task: no experiments.")] = False,
+    no_probes: Annotated[
+        bool, typer.Option("--no-probes", help="Of a task or a trial: no experiments.")
+    ] = False,
     metric: Annotated[
         str | None,
         typer.Option(
@@ -43,6 +45,10 @@ def diagnose(
     study: Annotated[
         str | None, typer.Option(metavar="STUDY", help="The study that --trial counts in.")
     ] = None,
+    tasks: Annotated[
+        Path | None,
+        typer.Option("--tasks", metavar="DIR", help="Of a trial: the folder of its study's own task.py."),
+    ] = None,
     server: Server = None,
     token: Secret = None,
     home: HomeDir = None,
@@ -50,7 +56,8 @@ def diagnose(
 ) -> None:
     """Say what is wrong with one run, with the evidence and what to do about it.
 
-    A task is trained and its verdict proved by short experiments; a log or a trial is judged by its curves.
+    A task is trained and its verdict proved by short experiments; so is a trial's, by its server's workers. A log
+    is judged by its curves.
     """
     from hpsearch.cli import diagnose_log, diagnose_task, diagnose_trial, diagnosis_card, show
     from hpsearch.errors import InvalidInput
@@ -63,7 +70,8 @@ def diagnose(
         raise InvalidInput("--study needs --trial: a diagnosis is of one run")
     judged: Judged
     if trial is not None:
-        judged = diagnose_trial.judged(trial, study, server=server, token=token, home=home)
+        place = diagnose_trial.Place(server=server, token=token, home=home, tasks=tasks)
+        judged = diagnose_trial.judged(trial, study, place, probes=not no_probes)
     elif diagnose_task.is_task(source or ""):
         judged = diagnose_task.judged(source or "", params, settings or [], seed=seed, probes=not no_probes)
     else:

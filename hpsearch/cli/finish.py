@@ -56,11 +56,12 @@ def write_report(
 ) -> None:
     """The study's report at `path`, whole or not at all: Markdown where it ends in .md, else HTML."""
     trials = [trial.record for trial in itertools.islice(handle.trials(), TRIALS)]
+    diagnoses = handle.diagnoses()
     if path.suffix == ".md":
-        text = to_markdown(study, stages, trials, best)
+        text = to_markdown(study, stages, trials, best, diagnoses)
     else:
         curves = {metric: handle.curves(metric, points=POINTS, top=TRIALS) for metric in CURVES}
-        text = report(study, stages, trials, curves, best)
+        text = report(study, stages, trials, curves, best, diagnoses)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.new")

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from hpsearch.client import events
 from hpsearch.client.transport import PREFIX, Transport
 from hpsearch.client.trial import TrialHandle
+from hpsearch.diagnosis import DiagnosisList, TrialDiagnosis
 from hpsearch.errors import HpsearchError, InvalidInput
 from hpsearch.records import (
     FINISHED_STUDY_STATES,
@@ -87,6 +88,10 @@ class StudyHandle:
     def stages(self) -> list[Stage]:
         """The stages so far, in order, with their verdicts."""
         return list(self._transport.ask(StageList, "GET", f"{self._path}/stages").stages)
+
+    def diagnoses(self) -> list[TrialDiagnosis]:
+        """Of the trials that were diagnosed by probes: what these have proved."""
+        return list(self._transport.ask(DiagnosisList, "GET", f"{self._path}/diagnoses").diagnoses)
 
     def curves(
         self, metric: str = "val_loss", points: int = 200, top: int | None = None, smoothing: float = 0.0

@@ -1,5 +1,7 @@
 """A trial, and what can be asked of it."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -7,7 +9,7 @@ from pydantic import TypeAdapter
 
 from hpsearch.client import checkpoints
 from hpsearch.client.transport import PREFIX, Transport
-from hpsearch.diagnosis import Diagnosis
+from hpsearch.diagnosis import AskDiagnosis, TrialDiagnosis
 from hpsearch.records import Run, Series, Trial, TrialState
 from hpsearch.space import Params
 from hpsearch.wire import RunLog
@@ -15,6 +17,7 @@ from hpsearch.wire import RunLog
 SERIES = TypeAdapter(Series)
 RUNS = TypeAdapter(list[Run])
 LOGS = TypeAdapter(list[RunLog])
+POLL_SECONDS = 0.5
 
 
 class TrialHandle:
@@ -64,9 +67,35 @@ class TrialHandle:
         """Fetch a checkpoint to `path`, its digest compared. Raises NotFound where there is none."""
         return checkpoints.download(self._transport, self.record.id, name, Path(path))
 
-    def diagnose(self) -> Diagnosis:
-        """What is wrong with the trial, by its curves. Raises Conflict until it has ended."""
-        return self._transport.ask(Diagnosis, "POST", f"{self._path}/diagnose")
+    def diagnosis(self) -> TrialDiagnosis:
+        """What is wrong with the trial, as far as it is known; nothing is begun. Raises Conflict until it has ended."""
+        return self._transport.ask(TrialDiagnosis, "GET", f"{self._path}/diagnose")
+
+    def diagnose(
+        self,
+        probes: bool = True,
+        wait: bool = True,
+        timeout: float | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> TrialDiagnosis:
+        """What is wrong with the trial, proved by probes that the workers train; they are trained once.
+
+        `wait`: until the verdict stands, else what is known so far, its `state` `running`. Without `probes` nothing
+        is begun and the answer is what is known, by the curves alone. Raises Conflict until the trial has ended and where its study allows no probes,
+        TimeoutError after `timeout` seconds.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
+        found = self._transport.ask(
+            TrialDiagnosis, "POST", f"{self._path}/diagnose", body=AskDiagnosis(probes=probes)
+        )
+        while wait and probes and found.state == "running":
+            if deadline is not None and monotonic() >= deadline:
+                raise TimeoutError(f"no verdict after {timeout:g} s; open probes: {found.open_probes}")
+            sleep(POLL_SECONDS if deadline is None else min(POLL_SECONDS, max(0.0, deadline - monotonic())))
+            found = self.diagnosis()
+        return found
 
     def stop(self) -> Trial:
         """Cancel the trial, whether it waits or runs."""

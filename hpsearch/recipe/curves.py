@@ -1,5 +1,7 @@
 """Step 6 as a stage: the winner's run under examination, its probes as trials of this stage."""
 
+from collections.abc import Mapping
+
 from hpsearch.recipe.case import Case, Probe, Result
 from hpsearch.recipe.decision import Answer, ended
 from hpsearch.recipe.examination import examine
@@ -13,16 +15,21 @@ SIZING: Params = {"extra_capacity": 4}
 
 
 def step(history: History, stage: Stage) -> Answer:
-    run = judged_run(history)
+    found = examined(history, judged_run(history), history.check_trial())
+    return _close(history, stage, found) if isinstance(found, Verdict) else found
+
+
+def examined(history: History, run: Trial, check: Trial) -> tuple[TrialPlan, ...] | Verdict:
+    """The probes of this run that must have ended first, or what they prove together with step 1's `check`."""
     results: dict[tuple[object, ...], Result] = {}
     while True:
-        found = examine(case_of(history, run, results))
+        case = case_of(history, run, check, results)
+        found = examine(case)
         if isinstance(found, Verdict):
-            return _close(history, stage, found)
+            return found
         plans = tuple(_plan(history, run, probe) for probe in found)
         if not history.done(plans):
             return plans
-        case = case_of(history, run, results)
         for probe, trial in zip(found, history.results(plans), strict=True):
             results[probe.key] = Result(str(trial.state), trial, case.cost(probe))
 
@@ -42,15 +49,15 @@ def judged_run(history: History) -> Trial:
     return min(runs, key=lambda trial: trial.replicate)
 
 
-def case_of(history: History, run: Trial, results: dict[tuple[object, ...], Result]) -> Case:
-    epochs = _epochs(run)
+def case_of(history: History, run: Trial, check: Trial, results: Mapping[tuple[object, ...], Result]) -> Case:
+    epochs = epochs_of(run)
     metric = history.spec.objective.metric.removeprefix("val_")
     return Case(
-        values=history.spec.hyperparameters(run.params),
+        values=history.spec.hyperparameters(run.params, run.program.overrides),
         epochs=epochs,
         metric=metric,
         accuracy="accuracy" in metric,
-        check=history.check_trial(),
+        check=check,
         run=Result(str(run.state), run),
         sizing=SIZING,
         results=results,
@@ -63,13 +70,14 @@ def _plan(history: History, run: Trial, probe: Probe) -> TrialPlan:
         run.params,
         epochs=probe.epochs,
         role="probe",
-        program=Program(kind="train", overrides=dict(probe.changes)),
+        program=Program(kind="train", overrides={**run.program.overrides, **probe.changes}),
         replicate=run.replicate,
     )
     return plan.model_copy(update={"continues": run.id}) if probe.continues else plan
 
 
-def _epochs(run: Trial) -> float:
+def epochs_of(run: Trial) -> float:
+    """How long a run trained that is counted in epochs."""
     assert run.budget is not None
     assert run.budget.epochs is not None
     return run.budget.epochs

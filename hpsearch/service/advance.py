@@ -4,23 +4,26 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from hpsearch.errors import Unavailable
+from hpsearch.recipe import one_trial, ranking
 from hpsearch.recipe import plan as recipe
-from hpsearch.recipe import ranking
 from hpsearch.records import (
     StageId,
     StageKind,
     StageState,
     StudyId,
     StudyState,
+    TrialId,
     TrialPlan,
     TrialState,
+    Verdict,
 )
 from hpsearch.samplers.methods import PLAIN
 from hpsearch.service import budgets, moves, plain
 from hpsearch.spec import StudySpec
-from hpsearch.store import events, stages, studies, trials
+from hpsearch.store import checkpoints, events, listing, stages, studies, trials
 from hpsearch.store.engine import Transaction, allow_long_statements, savepoint
 from hpsearch.store.studies import StudyRow
+from hpsearch.vocabulary import VerdictCode
 
 MAX_DECISIONS = 100  # in a row without a trial: far beyond any recipe, short of an endless loop
 
@@ -45,7 +48,9 @@ def advance(tx: Transaction, study_id: StudyId, *, now: datetime) -> None:
     spec = study.spec
     try:
         with savepoint(tx):
-            if spec.method in PLAIN:
+            if study.study.examines is not None:
+                _advance_examination(tx, study, study.study.examines, spec, now=now)
+            elif spec.method in PLAIN:
                 _advance_plain(tx, study, spec, now=now)
             else:
                 _advance_recipe(tx, study, spec, now=now)
@@ -55,6 +60,14 @@ def advance(tx: Transaction, study_id: StudyId, *, now: datetime) -> None:
         reason = f"planning failed: {type(error).__name__}: {error}"
         moves.end_running_stage(tx, study, StageState.FAILED, now=now)
         moves.move_study(tx, study, StudyState.FAILED, reason=reason[:1000], now=now)
+
+
+def go_on(tx: Transaction, study: StudyRow, *, now: datetime) -> None:
+    """A suspended study runs again, with the trials that its stop had cancelled."""
+    moves.move_study(tx, study, StudyState.RUNNING, now=now)
+    swept = trials.ids_in(tx, study.id, TrialState.CANCELLED, resumable=True)
+    moves.wait_again(tx, study, swept, TrialState.CANCELLED)
+    advance(tx, study.id, now=now)
 
 
 def _stop_if_spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> None:
@@ -119,6 +132,36 @@ def _advance_recipe(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: d
         if decision.close is None and decision.open is None:
             raise ValueError("the recipe waits, but no trial is open")
     raise ValueError(f"the recipe made {MAX_DECISIONS} decisions without planning a trial")
+
+
+def _advance_examination(
+    tx: Transaction, study: StudyRow, trial_id: TrialId, spec: StudySpec, *, now: datetime
+) -> None:
+    """Plan the probes that the examination asks for, or store its verdict."""
+    known = stages.of_study(tx, study.id)
+    stage_id = known[-1].id if known else _open(tx, study, StageKind.CURVES, 0, now=now)
+    run = trials.get(tx, trial_id)
+    if run is None or study.parent_id is None:
+        raise ValueError(f"trial {trial_id} is gone")
+    found = one_trial.step(
+        spec,
+        run,
+        listing.checks(tx, study.parent_id),
+        trials.of_study(tx, study.id),
+        resumable=checkpoints.newest(tx, run.id, "last") is not None,
+    )
+    if isinstance(found, Verdict):
+        state = StageState.PASSED if found.code is VerdictCode.OK else StageState.WARNED
+        close = recipe.StageClose(stage_id=stage_id, state=state, verdict=found, carried={})
+        _close(tx, study, close, now=now)
+        moves.move_study(tx, study, StudyState.COMPLETED, now=now)
+    elif isinstance(found, recipe.Finish):
+        moves.end_running_stage(tx, study, StageState.FAILED, now=now)
+        moves.move_study(tx, study, found.state, reason=found.reason, now=now)
+    elif (why := budgets.spent(tx, study, spec, now=now)) is not None:
+        moves.move_study(tx, study, StudyState.STOPPED, reason=why, now=now)
+    elif not _plan(tx, study, stage_id, found, now=now):
+        raise ValueError("the examination waits, but no trial is open")
 
 
 def _open(tx: Transaction, study: StudyRow, kind: StageKind, number: int, *, now: datetime) -> StageId:

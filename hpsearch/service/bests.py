@@ -16,8 +16,10 @@ MAX_TIES = 100
 
 
 def best(tx: Transaction, study: StudyRow, n: int) -> BestList:
-    """At most n, best first. Diverged and failed trials are no answer and do not appear."""
+    """At most n, best first. Diverged and failed trials are no answer and do not appear, nor do probes."""
     spec = study.spec
+    if study.study.examines is not None:
+        return BestList(best=())
     if spec.method == "recipe":
         known = stages.of_study(tx, study.id)
         return BestList(best=tuple(ranking.best(spec, known, trials.of_study(tx, study.id), n)))

@@ -1,4 +1,4 @@
-"""A study's budget: counted on the study where trials are claimed, not per worker.
+"""A study's budget: counted on the study where trials are claimed, not per worker. Its examinations share it.
 
 A run's device time is the time that its slot spent on it, by the server's clock: in a pack, whose trials are trained
 one after another, from the end of the one before.
@@ -7,7 +7,7 @@ one after another, from the end of the one before.
 from datetime import datetime, timedelta
 
 from hpsearch.spec import StudySpec
-from hpsearch.store import past_runs, studies
+from hpsearch.store import examinations, past_runs, studies
 from hpsearch.store.engine import Transaction
 from hpsearch.store.runs import RunRow
 from hpsearch.store.studies import StudyRow
@@ -15,14 +15,20 @@ from hpsearch.store.studies import StudyRow
 HOUR = 3_600.0
 
 
-def trials_left(study: StudyRow, spec: StudySpec) -> int | None:
-    """How many trials may still be started; None where there is no limit. Reruns are free."""
+def trials_left(tx: Transaction, study: StudyRow, spec: StudySpec, *, probes: bool = False) -> int | None:
+    """How many trials may still be started; None where there is no limit. Reruns are free.
+
+    `probes`: of its examinations. In a random study these are none of the points that its budget counts.
+    """
     limit = spec.budget.trials
     if limit is None:
         return None
-    # A random study's budget counts its points; each is trained with every replicate.
-    most = limit * spec.replicates if spec.method == "random" else limit
-    return max(0, most - study.started)
+    if spec.method == "random":
+        # Each point is trained with every replicate.
+        own = max(0, limit * spec.replicates - study.started)
+        return None if probes or study.parent_id is not None else own
+    beside = sum(other.started for other in examinations.relatives(tx, study))
+    return max(0, limit - study.started - beside)
 
 
 def late(study: StudyRow, *, now: datetime) -> bool:
@@ -35,19 +41,22 @@ def device_time_spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now:
     limit = spec.budget.device_hours
     if limit is None:
         return False
-    used = study.device_seconds
+    family = [study, *examinations.relatives(tx, study)]
+    used = sum(one.device_seconds for one in family)
     if used < limit * HOUR:
-        used += past_runs.busy_seconds(tx, study.id, now=now)
+        used += sum(past_runs.busy_seconds(tx, one.id, now=now) for one in family)
     return used >= limit * HOUR
 
 
-def spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> str | None:
-    """Which budget is used up, in words, or None."""
+def spent(
+    tx: Transaction, study: StudyRow, spec: StudySpec, *, probes: bool = False, now: datetime
+) -> str | None:
+    """Which budget is used up, in words, or None. `probes`: as its examinations must ask."""
     if late(study, now=now):
         return f"its budget of {spec.budget.minutes:g} minutes is used up"
     if device_time_spent(tx, study, spec, now=now):
         return f"its budget of {spec.budget.device_hours:g} device hours is used up"
-    if trials_left(study, spec) == 0:
+    if trials_left(tx, study, spec, probes=probes) == 0:
         return f"its budget of {spec.budget.trials} trials is used up"
     return None
 

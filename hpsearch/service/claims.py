@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from hpsearch.records import Checkpoint, RunId, StudyId, StudyState, Trial, TrialId, TrialState
 from hpsearch.service import budgets
 from hpsearch.service.packs import fair_share, kind_of_work, most_by_time
-from hpsearch.spec import StudySpec
 from hpsearch.store import checkpoints, past_runs, runs, studies, trials, workers
 from hpsearch.store.engine import Transaction
 from hpsearch.store.runs import NewRun
@@ -103,7 +102,7 @@ class _Packs:
     def take(self, most: int, *, now: datetime) -> list[Trial]:
         """The next claimant's; the study is seen as it is with all that was taken before."""
         spec = self._study.spec
-        left = budgets.trials_left(self._study, spec)
+        left = budgets.trials_left(self._tx, self._study, spec)
         if budgets.spent(self._tx, self._study, spec, now=now) is not None and left != 0:
             return []
         pack = self._pack(most, left)
@@ -182,16 +181,18 @@ def lease_of(
             seed=spec.seed,
         ),
         start=_start(tx, trial),
-        keep_last=_may_be_continued(spec, trial),
+        keep_last=_may_be_continued(study, trial),
         lease_seconds=lease_seconds,
     )
 
 
-def _may_be_continued(spec: StudySpec, trial: Trial) -> bool:
-    """Only a recipe trains the same point longer, in epochs: a later rung, round or the final run."""
+def _may_be_continued(study: StudyRow, trial: Trial) -> bool:
+    """Only a recipe trains the same point longer, in epochs: a later rung, round or the final run, or a probe."""
+    if study.spec.method != "recipe" and study.study.examines is None:
+        return False
     program = trial.program
     whole = program.kind == "train" and program.subset_batches is None and not program.test
-    return spec.method == "recipe" and whole and trial.budget is not None and trial.budget.steps is None
+    return whole and trial.budget is not None and trial.budget.steps is None
 
 
 def _start(tx: Transaction, trial: Trial) -> Checkpoint | None:

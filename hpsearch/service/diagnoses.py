@@ -1,51 +1,56 @@
-"""A stored trial judged by its curves, its study's check and its params."""
+"""What is wrong with a stored trial: looked up, proved by an examination on request, passive until then."""
 
-import math
+from datetime import datetime
 
-from hpsearch import passive
-from hpsearch.command import CommandTask
-from hpsearch.curves import Curve
-from hpsearch.diagnosis import Diagnosis
+from hpsearch.diagnosis import Diagnosis, DiagnosisList, TrialDiagnosis
 from hpsearch.errors import Conflict
-from hpsearch.recipe.carry import Carry
-from hpsearch.recipe.history import Facts, History
-from hpsearch.recipe.remedies import remedy_for
-from hpsearch.records import Remedy, Series, StageKind, StudyId, Trial, TrialId, TrialState, Verdict
-from hpsearch.service import lookup, series
-from hpsearch.spec import StudySpec
-from hpsearch.store import listing
-from hpsearch.store.engine import Database, Transaction
-from hpsearch.vocabulary import VerdictCode
+from hpsearch.recipe import one_trial
+from hpsearch.records import FINISHED_STUDY_STATES, Stage, StageKind, StageState, Trial, TrialId, Verdict
+from hpsearch.service import examinations, lookup, passive_verdict
+from hpsearch.store import examinations as examination_rows
+from hpsearch.store import listing, stages, trials
+from hpsearch.store.engine import Database, Transaction, retried
+from hpsearch.store.studies import StudyRow
 
 
-def diagnose(db: Database, trial_id: TrialId) -> Diagnosis:
-    """Passive: nothing is trained. Raises NotFound, and Conflict for a trial that is open or a check."""
+def look(db: Database, trial_id: TrialId) -> TrialDiagnosis:
+    """The diagnosis as it stands; starts nothing. Raises NotFound, and Conflict for a trial that is open or a
+    check.
+    """
     with db.read() as tx:
-        trial = lookup.trial(tx, trial_id)
-        _refuse(trial)
-        spec = lookup.study(tx, str(trial.study_id)).spec
-        check = _newest_check(tx, trial.study_id)
-        curve = _curve(series.of_trials(tx, [trial_id])[trial_id])
-    verdict = _verdict(spec, trial, check, curve)
-    return Diagnosis.passively(verdict, passive.note_on(verdict.code))
+        return _as_it_stands(tx, _judgeable(tx, trial_id))
 
 
-def _newest_check(tx: Transaction, study_id: StudyId) -> Trial | None:
-    """Step 1's measurements; None in a study that has no step 1."""
-    found = listing.page(
-        tx,
-        study_id,
-        state=TrialState.COMPLETED,
-        stage=StageKind.INITIAL_LOSS,
-        order="number",
-        descending=True,
-        offset=0,
-        limit=1,
-    )
-    return found[0] if found else None
+@retried
+def diagnose(db: Database, trial_id: TrialId, *, now: datetime) -> TrialDiagnosis:
+    """Have the trial examined by probes, unless it has been; returns the diagnosis as it stands then.
+
+    Where no probe could prove anything, nothing is begun and `note` says why. Raises NotFound; Conflict for a
+    trial that is open or a check, and where its study is paused, cancelled or out of budget.
+    """
+    with db.write() as tx:
+        trial = _judgeable(tx, trial_id)
+        study = lookup.study_by_id(tx, trial.study_id)
+        if one_trial.why_passive(study.spec, trial) is None and _own_stage(tx, study, trial) is None:
+            examinations.begin(tx, study, trial, now=now)
+        return _as_it_stands(tx, trial)
 
 
-def _refuse(trial: Trial) -> None:
+def of_study(db: Database, key: str) -> DiagnosisList:
+    """Of its trials that an examination has a verdict on. Raises NotFound."""
+    with db.read() as tx:
+        study = lookup.study(tx, key)
+        found = []
+        for examination in examination_rows.of_study(tx, study.id):
+            verdict = examinations.verdict_of(tx, examination)
+            if verdict is not None and examination.study.examines is not None:
+                trial = lookup.trial(tx, examination.study.examines)
+                found.append(_proved(tx, trial, verdict, examination))
+    return DiagnosisList(diagnoses=tuple(found))
+
+
+def _judgeable(tx: Transaction, trial_id: TrialId) -> Trial:
+    trial = lookup.trial(tx, trial_id)
     if not trial.finished:
         raise Conflict(
             f"trial {trial.id} is {trial.state}; it can be judged once it has ended",
@@ -56,45 +61,97 @@ def _refuse(trial: Trial) -> None:
             f"trial {trial.id} is a check: it measures and trains nothing, so it has no curve to judge",
             hint="its verdict is its stage's: hpsearch study show STUDY",
         )
+    return trial
 
 
-def _verdict(spec: StudySpec, trial: Trial, check: Trial | None, curve: Curve) -> Verdict:
-    if trial.state in (TrialState.FAILED, TrialState.CANCELLED):
-        said = trial.message.splitlines()[0] if trial.message else str(trial.reason or "no reason was given")
-        text = f"the trial {trial.state} before its end: {said}"
-        return Verdict(code=VerdictCode.NOT_ENOUGH_EVIDENCE, text=text, confidence=1.0)
-    values = spec.hyperparameters(trial.params, trial.program.overrides)
-    diverged = trial.measurement("diverged_at", 0.0) if trial.state is TrialState.DIVERGED else None
-    run = passive.Observed(
-        curve=curve,
-        objective=spec.objective.metric,
-        direction=spec.objective.direction,
-        values=values,
-        facts=_facts(trial, check, curve),
-        val_size=trial.measurement("val_size"),
-        diverged_at=None if diverged is None else int(diverged),
+def _as_it_stands(tx: Transaction, trial: Trial) -> TrialDiagnosis:
+    study = lookup.study(tx, str(trial.study_id))
+    examination = examination_rows.of_trial(tx, trial.id)
+    if examination is not None:
+        return _of_examination(tx, study, trial, examination)
+    stage = _own_stage(tx, study, trial)
+    if stage is not None:
+        return _of_stage(tx, study, trial, stage)
+    why = one_trial.why_passive(study.spec, trial)
+    if why is not None:
+        return _passively(tx, study, trial, f"no probe was trained: {why}")
+    return _passively(tx, study, trial, "", provable=study.study.examines is None)
+
+
+def _of_examination(tx: Transaction, study: StudyRow, trial: Trial, examination: StudyRow) -> TrialDiagnosis:
+    verdict = examinations.verdict_of(tx, examination)
+    if verdict is not None:
+        return _proved(tx, trial, verdict, examination)
+    name = examination.study.name
+    if examination.state in FINISHED_STUDY_STATES:
+        reason = examination.study.reason or f"{name} was {examination.state}"
+        why = f"its probes came to no end: {reason}"
+        return _passively(tx, study, trial, why, provable=True, examination=name)
+    return _unproven(tx, study, trial, examination.waiting + examination.running, examination=name)
+
+
+def _of_stage(tx: Transaction, study: StudyRow, trial: Trial, stage: Stage) -> TrialDiagnosis:
+    """Of a run that the recipe itself examines, or has."""
+    probes = trials.of_stage(tx, stage.id)
+    if stage.verdict is not None:
+        found = Diagnosis.of(stage.verdict, cost=_cost(probes))
+        return TrialDiagnosis(**dict(found), trial_id=trial.id, number=trial.number)
+    return _unproven(tx, study, trial, sum(not probe.finished for probe in probes))
+
+
+def _own_stage(tx: Transaction, study: StudyRow, trial: Trial) -> Stage | None:
+    """The recipe's own stage that examines this trial, as long as it may come to a verdict."""
+    if study.spec.method != "recipe" or study.study.examines is not None:
+        return None
+    known = stages.of_study(tx, study.id)
+    if not any(stage.kind is StageKind.CURVES for stage in known):
+        return None
+    stage = one_trial.own_stage(study.spec, known, trials.of_study(tx, study.id), trial)
+    if stage is None or stage.verdict is not None:
+        return stage
+    goes_on = stage.state is StageState.RUNNING and study.state not in FINISHED_STUDY_STATES
+    return stage if goes_on else None
+
+
+def _unproven(
+    tx: Transaction, study: StudyRow, trial: Trial, count: int, *, examination: str | None = None
+) -> TrialDiagnosis:
+    why = f"unproven so far, {count} probe{'' if count == 1 else 's'} under way"
+    found = _passively(tx, study, trial, why, examination=examination)
+    return found.model_copy(update={"state": "running", "open_probes": count})
+
+
+def _proved(tx: Transaction, trial: Trial, verdict: Verdict, examination: StudyRow) -> TrialDiagnosis:
+    found = Diagnosis.of(verdict, cost=_cost(trials.of_study(tx, examination.id)))
+    return TrialDiagnosis(
+        **dict(found), trial_id=trial.id, number=trial.number, examination=examination.study.name
     )
-    verdict = passive.judged(run)
-    return verdict.model_copy(update={"remedy": _remedy(spec, trial, verdict)})
 
 
-def _facts(trial: Trial, check: Trial | None, curve: Curve) -> Facts:
-    """What step 1 measured; a study without a check knows the number of classes at most."""
-    if check is not None:
-        return Facts.of(check)
-    classes = trial.measurement("classes")
-    known = None if math.isnan(classes) else int(classes)
-    return passive.facts_from(curve, known, learned=passive.has_learned(curve))
+def _cost(trained: list[Trial]) -> dict[str, float]:
+    """As `hpsearch.diagnose` counts: the run, where it was trained for this, apart from its probes."""
+    again = sum(trial.steps for trial in trained if trial.role == one_trial.REPEAT)
+    probes = sum(trial.steps for trial in trained if trial.role != one_trial.REPEAT)
+    return {**({"run_steps": float(again)} if again else {}), "probe_steps": float(probes)}
 
 
-def _remedy(spec: StudySpec, trial: Trial, verdict: Verdict) -> Remedy | None:
-    """The verdict's remedy with the values that this study allows, as if the trial were its winner."""
-    if isinstance(spec.task, CommandTask):  # what its parameters do is its own business
-        return verdict.remedy
-    epochs = None if trial.budget is None else trial.budget.epochs
-    carry = Carry(winner=trial.params, winner_epochs=epochs)
-    return remedy_for(verdict.code, History(spec, (), ()).proposing(carry)) or verdict.remedy
-
-
-def _curve(whole: Series) -> Curve:
-    return {name: (list(points.steps), list(points.values)) for name, points in whole.items()}
+def _passively(
+    tx: Transaction,
+    study: StudyRow,
+    trial: Trial,
+    why: str,
+    *,
+    provable: bool = False,
+    examination: str | None = None,
+) -> TrialDiagnosis:
+    """`why`: nothing better is known; empty where nobody has asked."""
+    checks = listing.checks(tx, study.id)
+    found = passive_verdict.of_trial(tx, study.spec, trial, check=checks[-1] if checks else None)
+    note = f"{why}; {found.note}" if why else found.note
+    return TrialDiagnosis(
+        **{**dict(found), "note": note},
+        trial_id=trial.id,
+        number=trial.number,
+        examination=examination,
+        provable=provable,
+    )

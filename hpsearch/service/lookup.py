@@ -2,7 +2,7 @@
 
 from hpsearch.errors import NotFound, nearest
 from hpsearch.records import StudyId, Trial, TrialId
-from hpsearch.store import studies, trials
+from hpsearch.store import catalogue, studies, trials
 from hpsearch.store.engine import Transaction
 from hpsearch.store.studies import StudyRow
 
@@ -14,7 +14,7 @@ def study(tx: Transaction, key: str, *, lock: bool = False) -> StudyRow:
     row = studies.find(tx, key, lock=lock)
     if row is not None:
         return row
-    near = nearest(key, studies.names(tx))
+    near = nearest(key, catalogue.names(tx))
     hint = f"did you mean {near!r}?" if near is not None else "`hpsearch study list` shows all"
     raise NotFound(f"no study {key[:100]!r}", hint=hint)
 

@@ -72,7 +72,8 @@ def _apply_result(
     if state is TrialState.COMPLETED and outcome.value is not None and not math.isfinite(outcome.value):
         state = TrialState.DIVERGED
     spec = study.spec
-    if state is TrialState.COMPLETED and outcome.value is None and spec.method != "recipe":
+    trains = trial.program.kind == "train"
+    if state is TrialState.COMPLETED and outcome.value is None and trains and spec.method != "recipe":
         metric = spec.objective.metric
         known = ", ".join(sorted(outcome.metrics)) or "nothing"
         message = f"the objective {metric!r} was never measured; the run reported {known}"
@@ -94,7 +95,9 @@ def _summary(
         changed["pace"] = pace_after(study.pace, trial.program, trial.budget, float(seconds))
     # A value on a subset of the data, or after the hundred steps of a learning rate's trial, compares with none.
     whole = trial.program.kind == "train" and trial.program.subset_batches is None
-    if spec.method == "recipe":
+    if study.study.examines is not None:  # a probe's value answers no question of the search's
+        whole = False
+    elif spec.method == "recipe":
         whole = whole and trial.budget is not None and trial.budget.epochs is not None
     if state is TrialState.COMPLETED and outcome.value is not None and whole:
         best, sign = study.study.best_value, spec.objective.sign

@@ -1,17 +1,17 @@
 """Studies: made, listed, steered, judged. `key` is a study's name or id everywhere."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from hpsearch.errors import Conflict, InvalidInput, Problem, StudyExists
 from hpsearch.records import Event, StageState, Study, StudyId, StudyState, TrialState
 from hpsearch.service import bests, lookup, moves, paging, rows
-from hpsearch.service.advance import advance
+from hpsearch.service.advance import advance, go_on
 from hpsearch.spec import StudySpec, changed_keys, parse_spec
+from hpsearch.store import catalogue, examinations, studies, trials
 from hpsearch.store import events as event_rows
 from hpsearch.store import stages as stage_rows
-from hpsearch.store import studies, trials
 from hpsearch.store.engine import Database, Transaction, allow_long_statements, retried
 from hpsearch.store.studies import StudyRow
 from hpsearch.wire import BestList, Fork, StageList, StudyPage, StudyPatch
@@ -31,7 +31,7 @@ def create(db: Database, spec: StudySpec, *, now: datetime) -> tuple[Study, bool
         if known is not None and known.study.name == spec.name:
             _check_same(known, spec)
             if known.state in SUSPENDED:
-                _resume(tx, known, now=now)
+                _steered(tx, known, _resume, now=now)
             return _current(tx, known.id), False
         study_id = studies.insert_study(tx, spec, now=now)
         event_rows.add(tx, study_id, "study_changed", {"state": StudyState.RUNNING, "reason": ""}, now=now)
@@ -46,7 +46,7 @@ def page(
     limit = paging.check_size(page_size)
     before = paging.position(page_token, "studies", state)
     with db.read() as tx:
-        found, total = studies.page(
+        found, total = catalogue.page(
             tx, state=state, before=None if before is None else StudyId(before), limit=limit + 1
         )
     shown = found[:limit]
@@ -129,17 +129,21 @@ def merged(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
 
 
 @retried
-def delete(db: Database, key: str, *, now: datetime) -> None:
-    """Remove the study and all that belongs to it. Raises Conflict while trials of it are under way."""
+def delete(db: Database, key: str, *, now: datetime) -> list[StudyId]:
+    """Remove the study and all that belongs to it; returns it and its examinations. Raises Conflict while trials
+    of one of them are under way."""
     with db.write() as tx:
         study = lookup.study(tx, key, lock=True)
-        if study.state in (StudyState.RUNNING, StudyState.STOPPING) or study.running:
-            raise Conflict(
-                f"study {study.study.name!r} is {study.state} with {study.running} trials under way",
-                hint=f"`hpsearch study cancel {study.study.name}` first",
-            )
+        family = [study, *examinations.of_study(tx, study.id, lock=True)]
+        for one in family:
+            if one.state in (StudyState.RUNNING, StudyState.STOPPING) or one.running:
+                raise Conflict(
+                    f"study {one.study.name!r} is {one.state} with {one.running} trials under way",
+                    hint=f"`hpsearch study cancel {one.study.name}` first",
+                )
         allow_long_statements(tx)
         studies.delete_study(tx, study.id)
+        return [one.id for one in family]
 
 
 def stages(db: Database, key: str) -> StageList:
@@ -177,8 +181,16 @@ def export(db: Database, key: str) -> Iterator[dict[str, Any]]:
 def _steer(db: Database, key: str, move: Callable[..., None], *, now: datetime) -> Study:
     with db.write() as tx:
         study = lookup.study(tx, key, lock=True)
-        move(tx, study, now=now)
+        _steered(tx, study, move, now=now)
         return _current(tx, study.id)
+
+
+def _steered(tx: Transaction, study: StudyRow, move: Callable[..., None], *, now: datetime) -> None:
+    """The study makes the move, and those of its examinations that it concerns with it."""
+    move(tx, study, now=now)
+    for examination in examinations.of_study(tx, study.id, lock=True):
+        if examination.state in FOLLOW.get(move, ()):
+            move(tx, examination, now=now)
 
 
 def _pause(tx: Transaction, study: StudyRow, *, now: datetime) -> None:
@@ -191,10 +203,7 @@ def _resume(tx: Transaction, study: StudyRow, *, now: datetime) -> None:
         return
     if study.state not in SUSPENDED:
         raise _not_resumable(study)
-    moves.move_study(tx, study, StudyState.RUNNING, now=now)
-    swept = trials.ids_in(tx, study.id, TrialState.CANCELLED, resumable=True)
-    moves.wait_again(tx, study, swept, TrialState.CANCELLED)
-    advance(tx, study.id, now=now)
+    go_on(tx, study, now=now)
 
 
 def _stop(tx: Transaction, study: StudyRow, *, now: datetime) -> None:
@@ -224,6 +233,15 @@ def _retry(tx: Transaction, study: StudyRow, *, now: datetime) -> None:
     moves.wait_again(tx, study, swept, TrialState.CANCELLED)
     moves.reopen_last_stage(tx, study, has_trials=bool(failed), now=now)
     advance(tx, study.id, now=now)
+
+
+# In which states an examination follows its study.
+FOLLOW: Mapping[Callable[..., None], tuple[StudyState, ...]] = {
+    _pause: (StudyState.RUNNING,),
+    _resume: SUSPENDED,
+    _stop: (StudyState.RUNNING, StudyState.PAUSED),
+    _cancel: (StudyState.RUNNING, *SUSPENDED),
+}
 
 
 def _not_resumable(study: StudyRow) -> Conflict:

@@ -56,6 +56,15 @@ def by_number(tx: Transaction, study_id: StudyId, *, first: int, limit: int) -> 
     return [record_of(row) for row in rows]
 
 
+def checks(tx: Transaction, study_id: StudyId) -> list[Trial]:
+    """The completed checks of a recipe, in the order they were planned."""
+    with_checks = (StageKind.INITIAL_LOSS, StageKind.FIND_LR)
+    of_kinds = select(stages.c.id).where(stages.c.study_id == study_id, stages.c.kind.in_(with_checks))
+    done = select(trials).where(trials.c.stage_id.in_(of_kinds), trials.c.state == TrialState.COMPLETED)
+    found = [record_of(row) for row in tx.execute(done.order_by(trials.c.number))]
+    return [trial for trial in found if trial.program.kind == "check"]
+
+
 def by_ids(tx: Transaction, ids: Collection[TrialId]) -> list[Trial]:
     rows = tx.execute(select(trials).where(trials.c.id.in_(ids)).order_by(trials.c.number))
     return [record_of(row) for row in rows]

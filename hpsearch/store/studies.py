@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.sql.dml import Update
 
 from hpsearch.command import CommandTask
@@ -54,6 +54,7 @@ class StudyRow:
 
     `pace`: seconds per unit of budget by kind of work. `started`: trials claimed at least once.
     `device_seconds`: how long slots were busy with runs that have ended, where the study's budget asks for it.
+    `parent_id`: of an examination, the study whose trial it examines.
     """
 
     study: Study
@@ -65,6 +66,7 @@ class StudyRow:
     pace: Mapping[str, float]
     deadline: datetime | None
     device_seconds: float
+    parent_id: StudyId | None
 
     @property
     def id(self) -> StudyId:
@@ -113,8 +115,12 @@ def _parsed(spec: str) -> StudySpec:
 
 def insert_study(tx: Transaction, spec: StudySpec, *, now: datetime) -> StudyId:
     """A new running study without trials."""
+    return insert_row(tx, spec, {"name": spec.name}, now=now)
+
+
+def insert_row(tx: Transaction, spec: StudySpec, also: Mapping[str, Any], *, now: datetime) -> StudyId:
+    """A new running study of this spec; `also` are the columns that the spec does not say."""
     values: dict[str, Any] = {
-        "name": spec.name,
         "digest": spec.digest,
         "state": StudyState.RUNNING,
         "reason": "",
@@ -130,6 +136,7 @@ def insert_study(tx: Transaction, spec: StudySpec, *, now: datetime) -> StudyId:
         "pace": {},
         "created_at": now,
         **{f"{state}_trials": 0 for state in TrialState},
+        **also,
     }
     return StudyId(tx.execute(insert(studies).values(values).returning(studies.c.id)).scalar_one())
 
@@ -143,18 +150,18 @@ def _labels_of_task(spec: StudySpec) -> list[str]:
 
 def get(tx: Transaction, study_id: StudyId) -> StudyRow | None:
     row = tx.execute(_GET, {"key": study_id}).one_or_none()
-    return None if row is None else _row(row)
+    return None if row is None else row_of(row)
 
 
 def lock(tx: Transaction, study_id: StudyId) -> StudyRow | None:
     """The study, which nobody else changes until this transaction ends."""
     row = tx.execute(_LOCK, {"key": study_id}).one_or_none()
-    return None if row is None else _row(row)
+    return None if row is None else row_of(row)
 
 
 def lock_of_runs(tx: Transaction, run_ids: Collection[RunId]) -> dict[StudyId, StudyRow]:
     """Lock the studies of these runs, in the order of ids: two transactions never wait for each other."""
-    return {row.id: _row(row) for row in tx.execute(_LOCK_OF_RUNS, {"ids": list(run_ids)})}
+    return {row.id: row_of(row) for row in tx.execute(_LOCK_OF_RUNS, {"ids": list(run_ids)})}
 
 
 def lock_of_worker(tx: Transaction, worker_id: WorkerId) -> None:
@@ -170,27 +177,7 @@ def find(tx: Transaction, key: str, *, lock: bool = False) -> StudyRow | None:
     if row is None and key.isascii() and key.isdecimal() and len(key) < 19:
         wanted = select(studies).where(studies.c.id == int(key))
         row = tx.execute(wanted.with_for_update() if lock else wanted).one_or_none()
-    return None if row is None else _row(row)
-
-
-def names(tx: Transaction, limit: int = 10_000) -> list[str]:
-    """Newest first: what a misspelt name is compared with."""
-    return list(tx.execute(select(studies.c.name).order_by(studies.c.id.desc()).limit(limit)).scalars())
-
-
-def page(
-    tx: Transaction, *, state: StudyState | None, before: StudyId | None, limit: int
-) -> tuple[list[Study], int]:
-    """(at most `limit` studies, newest first, with ids under `before`; how many there are in all)."""
-    of_state: Select[Any] = select(studies)
-    count = select(func.count()).select_from(studies)
-    if state is not None:
-        of_state = of_state.where(studies.c.state == state)
-        count = count.where(studies.c.state == state)
-    if before is not None:
-        of_state = of_state.where(studies.c.id < before)
-    rows = tx.execute(of_state.order_by(studies.c.id.desc()).limit(limit))
-    return [_row(row).study for row in rows], tx.execute(count).scalar_one()
+    return None if row is None else row_of(row)
 
 
 def claimable(tx: Transaction, *, gpu: bool, labels: Iterable[str]) -> list[StudyId]:
@@ -261,11 +248,11 @@ def add_device_seconds(tx: Transaction, study_id: StudyId, seconds: float) -> No
 
 
 def delete_study(tx: Transaction, study_id: StudyId) -> None:
-    """The study and, by cascade, all that belongs to it."""
-    tx.execute(delete(studies).where(studies.c.id == study_id))
+    """The study with its examinations and, by cascade, all that belongs to them."""
+    tx.execute(delete(studies).where(or_(studies.c.id == study_id, studies.c.parent_id == study_id)))
 
 
-def _row(row: Row[Any]) -> StudyRow:
+def row_of(row: Row[Any]) -> StudyRow:
     study = Study(
         id=row.id,
         name=row.name,
@@ -279,6 +266,7 @@ def _row(row: Row[Any]) -> StudyRow:
         best_value=row.best_value,
         created_at=row.created_at,
         finished_at=row.finished_at,
+        examines=row.examines,
     )
     return StudyRow(
         study=study,
@@ -290,4 +278,5 @@ def _row(row: Row[Any]) -> StudyRow:
         pace=row.pace,
         deadline=row.deadline,
         device_seconds=row.device_seconds,
+        parent_id=row.parent_id,
     )

@@ -53,9 +53,14 @@ studies = Table(
         "device_seconds", Double, nullable=False, server_default="0"
     ),  # of ended runs, see service.budgets
     Column("deadline", Timestamp),  # when budget.minutes ends; set at the first claim
+    # Of an examination: the study whose trial it examines, and that trial (once each: see service.examinations).
+    Column("parent_id", Id),
+    Column("examines", Id),
     Column("created_at", Timestamp, nullable=False),
     Column("finished_at", Timestamp),
     Index("ix_studies_state_priority", "state", "priority"),
+    Index("ix_studies_parent_id", "parent_id"),
+    Index("ix_studies_examines", "examines", unique=True),
     sqlite_autoincrement=True,
 )
 

@@ -97,6 +97,12 @@ def of_study(tx: Transaction, study_id: StudyId) -> list[Trial]:
     return [record_of(row) for row in rows]
 
 
+def of_stage(tx: Transaction, stage_id: StageId) -> list[Trial]:
+    """A stage's trials, by number."""
+    rows = tx.execute(select(trials).where(trials.c.stage_id == stage_id).order_by(trials.c.number))
+    return [record_of(row) for row in rows]
+
+
 def waiting(tx: Transaction, study_id: StudyId, limit: int, *, after: int = 0) -> list[Trial]:
     """The first waiting trials, in the order they were planned; those behind the trial `after`."""
     rows = tx.execute(_WAITING, {"study": study_id, "most": limit, "after": after})

@@ -3,16 +3,24 @@
 import re
 from collections.abc import Sequence
 
-from hpsearch.records import Best, Stage, Study, Trial
+from hpsearch.diagnosis import TrialDiagnosis
+from hpsearch.records import Best, Evidence, Stage, Study, Trial
 from hpsearch.study_report import words
 
 ROWS = 100
 
 
-def to_markdown(study: Study, stages: Sequence[Stage], trials: Sequence[Trial], best: Sequence[Best]) -> str:
+def to_markdown(
+    study: Study,
+    stages: Sequence[Stage],
+    trials: Sequence[Trial],
+    best: Sequence[Best],
+    diagnoses: Sequence[TrialDiagnosis] = (),
+) -> str:
     """The report as Markdown text; users' words are escaped."""
     parts = [f"# {_plain(study.name)}", _facts(study), *_answer(study, best)]
     parts += [_stage(stage) for stage in sorted(stages, key=lambda s: s.position)]
+    parts += [_diagnosis(found) for found in diagnoses]
     parts.append(_trials(study, trials))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -47,13 +55,25 @@ def _stage(stage: Stage) -> str:
         parts.append(_plain(stage.verdict.text))
         if stage.verdict.remedy is not None:
             parts.append(f"**Remedy:** {_plain(stage.verdict.remedy.text)}")
-        rows = [
-            (e.name, words.number(e.value), e.threshold, words.mark(e), e.text)
-            for e in stage.verdict.evidence
-        ]
-        if rows:
-            parts.append(_table(("evidence", "value", "threshold", "ok", ""), rows))
+        parts += _evidence(stage.verdict.evidence)
     return "\n\n".join(parts)
+
+
+def _diagnosis(found: TrialDiagnosis) -> str:
+    parts = [f"## Trial {found.number}, diagnosed: {found.verdict}", _plain(found.text)]
+    if found.remedy is not None:
+        tries = "".join(f"; {text}" for text in words.worth_trying(found.remedy))
+        parts.append(f"**Remedy:** {_plain(found.remedy.text + tries)}")
+    if found.probe:
+        metric, changed, how_long = words.proof(found.probe)
+        pair = f"{words.number(found.probe.get('before'))} → {words.number(found.probe.get('after'))}"
+        parts.append(f"**Probe:** with {_plain(changed)}, {_plain(metric)} {pair}, {_plain(how_long)}")
+    return "\n\n".join([*parts, *_evidence(found.evidence)])
+
+
+def _evidence(evidence: Sequence[Evidence]) -> list[str]:
+    rows = [(e.name, words.number(e.value), e.threshold, words.mark(e), e.text) for e in evidence]
+    return [_table(("evidence", "value", "threshold", "ok", ""), rows)] if rows else []
 
 
 def _trials(study: Study, trials: Sequence[Trial]) -> str:

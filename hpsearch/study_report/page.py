@@ -3,15 +3,17 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from hpsearch.records import Best, Evidence, Stage, Study, StudyState, Trial
+from hpsearch.diagnosis import TrialDiagnosis
+from hpsearch.records import Best, Stage, Study, StudyState, Trial
 from hpsearch.study_report import words
+from hpsearch.study_report.diagnosis import diagnosis_card
+from hpsearch.study_report.evidence import evidence_table
 from hpsearch.study_report.pictures import Album, pictures
 from hpsearch.study_report.style import STYLE
 from hpsearch.wire import CurveList
 
 CURVES = ("loss", "train_loss", "val_loss", "train_accuracy", "val_accuracy")  # what a report draws
 ROWS = 500
-OPEN_EVIDENCE = 8  # a longer table starts folded
 
 
 def report(
@@ -20,11 +22,13 @@ def report(
     trials: Sequence[Trial],
     curves: Mapping[str, CurveList],
     best: Sequence[Best],
+    diagnoses: Sequence[TrialDiagnosis] = (),
 ) -> str:
     """The study as an HTML document.
 
     `curves` holds, by metric (those of CURVES that there are), trials' curves of some 200 points; `best` the
-    winner first. Every word that came from a user is escaped.
+    winner first; `diagnoses` what
+    probes have proved of single trials. Every word that came from a user is escaped.
     """
     ordered = sorted(stages, key=lambda stage: stage.position)
     album = Album(
@@ -41,6 +45,7 @@ def report(
             answer(study, best),
             rail(ordered),
             *(card(s, album) for s in ordered),
+            *(diagnosis_card(d, f"Trial {d.number}, diagnosed") for d in diagnoses),
             _trials(study, trials),
         )
     )
@@ -124,7 +129,7 @@ def card(stage: Stage, album: Album) -> str:
         said = f'<p class="verdict">{escape(verdict.text)}</p>'
         if verdict.remedy is not None:
             said += f'<p class="remedy"><b>What next</b> {escape(verdict.remedy.text)}</p>'
-    evidence = _evidence(verdict.evidence) if verdict is not None else ""
+    evidence = evidence_table(verdict.evidence) if verdict is not None else ""
     figures = "".join(pictures(stage, album))
     code = f'<code title="verdict">{escape(verdict.code)}</code>' if verdict is not None else ""
     return (
@@ -133,24 +138,6 @@ def card(stage: Stage, album: Album) -> str:
         f'<span class="mark" title="{stage.state}">{words.MARKS[stage.state]}</span>'
         f'<span class="aside">{code} {stage.trials} trial{"" if stage.trials == 1 else "s"}</span></h2>'
         f'{said}<div class="figures-row">{figures}{evidence}</div></section>'
-    )
-
-
-def _evidence(evidence: Sequence[Evidence]) -> str:
-    if not evidence:
-        return ""
-    rows = "".join(
-        f'<tr class="{ {True: "good", False: "bad", None: ""}[item.ok] }"><td>{escape(item.name)}</td>'
-        f'<td class="number">{escape(words.number(item.value))}</td><td>{escape(item.threshold)}</td>'
-        f"<td>{words.mark(item)}</td><td>{escape(item.text)}</td></tr>"
-        for item in evidence
-    )
-    head = "<tr><th>evidence</th><th>value</th><th>threshold</th><th>ok</th><th></th></tr>"
-
-    opened = " open" if len(evidence) <= OPEN_EVIDENCE else ""
-    return (
-        f'<details{opened}><summary>Evidence: {len(evidence)} numbers</summary><div class="scroll">'
-        f"<table>{head}{rows}</table></div></details>"
     )
 
 

@@ -56,6 +56,7 @@ code{font:12px ui-monospace,monospace;background:var(--tint);padding:2px 6px;bor
 .verdict{font-size:16px}
 .remedy{background:var(--tint);border-radius:8px;padding:8px 12px}
 .remedy b{margin-right:6px}
+.proof caption{text-align:left;white-space:nowrap;font-weight:600;padding-bottom:2px}
 details{margin-top:8px}summary{cursor:pointer;font-size:13px}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:13px;margin-top:6px;font-variant-numeric:tabular-nums}

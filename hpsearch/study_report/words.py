@@ -1,9 +1,12 @@
 """The words that HTML and Markdown reports share."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
+from hpsearch.diagnosis import Cure, Diagnosis
 from hpsearch.records import Best, Evidence, Stage, StageKind, StageState, Study
-from hpsearch.space import Params
+from hpsearch.space import Params, ParamValue
 
 STEP_TITLES = {
     StageKind.INITIAL_LOSS: ("1", "Check the initial loss"),
@@ -68,6 +71,34 @@ def headline(study: Study, best: Best) -> str:
 
 def mark(evidence: Evidence) -> str:
     return {True: "✓", False: "✗", None: ""}[evidence.ok]
+
+
+def how_sure(found: Diagnosis) -> str:
+    return "by its curves alone" if found.passive else "proved by probes" if found.probe else "with probes"
+
+
+def worth_trying(remedy: Cure) -> list[str]:
+    """`learning_rate 0.1, then 0.32`: each knob with the values that are worth a try, the first one first."""
+    found = []
+    for name, value in remedy.changes.items():
+        others = [_short(other) for other in remedy.grid.get(name, ()) if other != value]
+        also = f", then {', '.join(others)}" if others else ""
+        found.append(f"{name} {_short(value)}{also}")
+    return found
+
+
+def proof(probe: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Of a probe: (the figure that it is judged by, what was changed, when both were looked at)."""
+    changed = params_text(probe.get("changes") or {str(probe.get("knob")): "changed"})
+    epoch = value_text(probe.get("epochs"))
+    if probe.get("continues"):
+        return str(probe.get("metric", "")), changed, f"the run trained on, to epoch {epoch}"
+    when = f"by epoch {epoch}, from the same start in the same order of data"
+    return str(probe.get("metric", "")), changed, when
+
+
+def _short(value: ParamValue) -> str:
+    return number(value) if isinstance(value, float) else value_text(value)
 
 
 def trial_counts(study: Study) -> str:

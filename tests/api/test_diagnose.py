@@ -54,7 +54,8 @@ def test_a_viewer_may_ask_and_nothing_changes(http: TestClient) -> None:
     before = http.get(f"{API}/trials/{trial}").json()
     made = http.post(f"{API}/tokens", json={"name": "look", "scope": "viewer"}).json()
     headers = {"Authorization": f"Bearer {made['secret']}"}
-    assert http.post(f"{API}/trials/{trial}/diagnose", headers=headers).status_code == 200
+    assert http.get(f"{API}/trials/{trial}/diagnose", headers=headers).status_code == 200
+    problem(http.post(f"{API}/trials/{trial}/diagnose", headers=headers), 403, "forbidden")
     assert http.get(f"{API}/trials/{trial}").json() == before
 
 
@@ -80,6 +81,33 @@ def test_a_short_trial_says_what_is_missing(http: TestClient) -> None:
     found = diagnosed(http, ended(http, {"state": "completed", "value": 0.3}, curves))
     assert found["verdict"] == "not_enough_evidence"
     assert "at least 3 values of val_loss" in found["text"]
+
+
+def test_probes_are_begun_by_post_alone_and_once(http: TestClient) -> None:
+    measured = {"steps_per_epoch": 17.0, "val_size": 287.0, "curve_epochs": [1.0]}
+    trial = ended(http, {"state": "completed", "value": 0.6, "measurements": measured}, OVERFIT)
+    url = f"{API}/trials/{trial}/diagnose"
+    looked = http.get(url).json()
+    assert (looked["state"], looked["provable"], looked["examination"]) == ("ended", True, None)
+    assert http.post(url, json={"probes": False}).json() == looked
+    begun = diagnosed(http, trial)
+    assert (begun["state"], begun["open_probes"], begun["passive"]) == ("running", 1, True)
+    assert begun["note"].startswith("unproven so far, 1 probe under way; judged from its curves alone")
+    assert diagnosed(http, trial) == http.get(url).json() == begun
+    examination = http.get(f"{API}/studies/{begun['examination']}").json()
+    assert (examination["examines"], examination["state"]) == (trial, "running")
+    assert [one["name"] for one in http.get(f"{API}/studies").json()["studies"]] == ["a-grid"]
+    assert http.get(f"{API}/studies/a-grid/diagnoses").json() == {"diagnoses": []}
+    problem(http.post(url, json={"probe": True}), 422, "invalid_input")
+
+
+def test_a_cancelled_study_is_not_probed(http: TestClient) -> None:
+    measured = {"steps_per_epoch": 17.0, "val_size": 287.0}
+    trial = ended(http, {"state": "completed", "value": 0.6, "measurements": measured}, OVERFIT)
+    assert http.post(f"{API}/studies/a-grid/cancel").status_code == 200
+    body = problem(http.post(f"{API}/trials/{trial}/diagnose"), 409, "conflict")
+    assert "study 'a-grid' is cancelled: nothing of it is trained any more" in body["detail"]
+    assert body["hint"].endswith(f"hpsearch diagnose --trial {trial} --no-probes")
 
 
 def test_an_open_trial_is_a_conflict_and_an_unknown_one_not_found(http: TestClient) -> None:

@@ -8,7 +8,11 @@ import pytest
 
 from api.server import background
 from api.settings import Settings
+from hpsearch.client import Client
 from hpsearch.home import Home
+from hpsearch.records import Outcome, Slot
+from hpsearch.tasks import TASK_FILES
+from hpsearch.wire import LeaseRequest, RegisterWorker, ReportRequest, RunReport
 from tests.cli.conftest import Hpsearch
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -188,6 +192,33 @@ def test_trial_is_named_by_its_id_or_its_number_in_a_study(home: Path, hpsearch:
     assert ended.out.startswith(
         "not_enough_evidence  the trial cancelled before its end: stopped by the user"
     )
+
+
+def test_probes_of_a_study_s_own_task_need_its_folder(tmp_path: Path, hpsearch: Hpsearch) -> None:
+    path = tmp_path / "home"
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "task.py").write_text(TASK)
+    (tmp_path / "study" / "study.yaml").write_text(
+        "{name: own, task: task.py:Clusters, method: grid, space: {learning_rate: [0.1]}, fixed: {epochs: 1}}"
+    )
+    with background(Settings(home=Home.locate(path), port=0)) as address:
+        assert hpsearch("study", "create", tmp_path / "study", "--home", path).code == 0
+        with Client(address.url, Home.locate(path).read_token()) as client:
+            slots = (Slot(device="cpu", index=0, name="cpu"),)
+            body = RegisterWorker(name="w", host="here", version="0", slots=slots, labels=(TASK_FILES,))
+            worker = client.register_worker(body)
+            asked = LeaseRequest(worker_id=worker.id, request_id="request-1", wait_seconds=0)
+            (lease,) = client.lease(asked).leases
+            outcome = Outcome(state="completed", value=0.5, measurements={"steps_per_epoch": 2.0})
+            report = RunReport(run_id=lease.run_id, seq=0, outcome=outcome)
+            client.report(ReportRequest(worker_id=worker.id, reports=(report,)))
+    ask = ("diagnose", "--trial", lease.trial_id, "--home", path)
+    answer = hpsearch(*ask)
+    assert answer.code == 2
+    assert f"trial {lease.trial_id} need the folder of task.py, the task of study 'own'" in answer.err
+    assert "--tasks DIR" in answer.err
+    assert hpsearch(*ask, "--tasks", tmp_path / "nowhere").code == 2
+    assert "passive, without a probe" in hpsearch(*ask, "--no-probes").out
 
 
 # --- a task --------------------------------------------------------------------------------------

@@ -44,8 +44,9 @@ def lease_one(client: Client, worker: Worker, request_id: str = "request-1") -> 
     return lease
 
 
-def finish(client: Client, worker: Worker, run_id: RunId, value: float) -> None:
-    outcome = Outcome(state="completed", value=value, metrics={"val_loss": float("nan")})
+def finish(client: Client, worker: Worker, run_id: RunId, value: float, **measured: float) -> None:
+    metrics = {"val_loss": float("nan")}
+    outcome = Outcome(state="completed", value=value, metrics=metrics, measurements=dict(measured))
     one = RunReport(run_id=run_id, seq=0, log="the log", outcome=outcome)
     (result,) = client.report(ReportRequest(worker_id=worker.id, reports=(one,))).results
     assert result.status == "ok"
@@ -208,5 +209,23 @@ def test_a_trial_is_diagnosed_once_it_has_ended(client: Client) -> None:
     finish(client, worker, lease.run_id, 0.5)
     found = trial.diagnose()
     assert found.verdict == "not_enough_evidence"
-    assert found.passive
+    assert (found.passive, found.state) == (True, "ended")
+    assert trial.diagnosis() == trial.diagnose(probes=False)
+    assert client.study("a-grid").diagnoses() == []
     assert study.name == "a-grid"
+
+
+def test_waiting_for_a_diagnosis_has_an_end(client: Client) -> None:
+    client.create_study(grid_spec())
+    worker = register(client)
+    lease = lease_one(client, worker)
+    finish(client, worker, lease.run_id, 0.5, steps_per_epoch=17.0)
+    trial = client.trial(lease.trial_id)
+    assert trial.diagnosis().state == "ended"
+    assert trial.diagnose(wait=False).state == "running"
+    with pytest.raises(TimeoutError, match="no verdict after 0 s; open probes: 1"):
+        trial.diagnose(timeout=0)
+    assert trial.diagnose(probes=False).state == "running", "it says so, and does not wait"
+    client.study("a-grid").cancel()
+    found = trial.diagnose(probes=False)
+    assert (found.state, "came to no end: cancelled by the user" in found.note) == ("ended", True)

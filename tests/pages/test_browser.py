@@ -1,5 +1,6 @@
 """The pages in a real Chromium."""
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from hpsearch.wire import Lease
 from tests.api.scenes import API, grid_spec, lease, post_spec, register
 from tests.pages.conftest import Window
+from tests.recipe.world import plan_of, threshold
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -187,6 +189,49 @@ def test_studies_are_compared_side_by_side(window: Window) -> None:
     tab.wait_for_selector("#compare .curve")
     assert tab.locator("#compare .curve").count() == 2
     assert tab.locator("table.compare thead a").all_text_contents() == ["second", "first"]
+
+
+def test_a_trial_is_diagnosed_by_its_button_and_the_card_follows_its_probes(window: Window) -> None:
+    spec = grid_spec("slow").model_dump(mode="json")
+    spec |= {"space": {"learning_rate": [1e-4, 1e-1]}, "grid": {}, "fixed": {"epochs": 12}}
+    assert window.api.post(f"{API}/studies", json=spec).status_code == 201
+    worker = register(window.api)  # type: ignore[arg-type]
+    train_all(window, worker, "search")
+    trial = window.api.get(f"{API}/studies/slow/trials").json()["trials"][0]["id"]
+    window.login()
+    window.open(f"/trials/{trial}")
+    tab = window.tab
+    assert "by its curves alone" in tab.text_content("#diagnosis")
+    tab.click("#diagnosis button:text-is('Diagnose')")
+    tab.wait_for_selector("#diagnosis .live")
+    assert "unproven so far, 1 probe under way" in tab.text_content("#diagnosis").lower()
+    train_all(window, worker, "probes")
+    tab.wait_for_selector("#diagnosis .proof")
+    said = tab.text_content("#diagnosis")
+    assert "lr_too_low" in said
+    assert "proved by probes" in said
+    assert tab.locator("#diagnosis button").count() == 0
+    tab.click("text=The probes")
+    tab.wait_for_url(f"{window.url}/studies/diagnosis:{trial}")
+    assert f"The probes that diagnose trial {trial} of slow." in tab.text_content("#study")
+    assert tab.locator("#trials td:has-text('probe: learning_rate')").count() > 2
+    window.open("/studies/slow/report")
+    assert "Trial 0, diagnosed" in tab.text_content("main")
+
+
+def train_all(window: Window, worker: int, asked: str) -> None:
+    """Answer every trial that waits by a law in which low learning rates learn nothing."""
+    law = threshold(0.01)
+    for number in itertools.count():
+        taken = lease(window.api, worker, request_id=f"{asked}-{number}-request", trials=16).leases  # type: ignore[arg-type]
+        if not taken:
+            return
+        reports = [
+            {"run_id": one.run_id, "seq": 0, "outcome": law(plan_of(one)).model_dump(mode="json")}
+            for one in taken
+        ]
+        answer = window.api.post(f"{API}/leases:report", json={"worker_id": worker, "reports": reports})
+        assert answer.status_code == 200, answer.text
 
 
 def test_keys_walk_the_rows_and_help_is_there(window: Window) -> None:

@@ -19,6 +19,7 @@ from hpsearch.records import (
     TrialState,
 )
 from hpsearch.spec import StudySpec, parse_spec
+from hpsearch.wire import Lease
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 Law = Callable[[TrialPlan], Outcome]
@@ -235,3 +236,48 @@ def quadratic(
         )
 
     return law
+
+
+def threshold(rate: float) -> Law:
+    """A law in which learning rates under `rate` learn nothing, and the others all there is in two epochs."""
+
+    def law(plan: TrialPlan) -> Outcome:
+        if plan.program.kind == "check":
+            return check_outcome()
+        assert plan.budget is not None
+        epochs = plan.budget.epochs or 1.0
+        level = 0.95 if float({**plan.params, **plan.program.overrides}["learning_rate"]) >= rate else 0.1
+        share = [level * min(1.0, (i + 2) / 3) for i in range(max(1, round(epochs)))]
+        losses = [2.3 * (1 - one) for one in share]
+        measured: dict[str, Any] = {
+            **curves(train_loss=losses, val_loss=losses, train=share, val=share),
+            "evaluations": float(len(share)), "val_size": 287.0, "objective_se": 0.001, "val_loss_rise": 1.0,
+            "loss_spike": 1.0, "noise": 0.1, "update_ratio_median": 1e-5, "train_trend_p": 0.5,
+            "best_position": 0.5, "steps_per_epoch": 17.0,
+        }  # fmt: skip
+        steps = round(17 * epochs)
+        return Outcome(state="completed", value=share[-1], measurements=measured, steps=steps)
+
+    return law
+
+
+def rising(level: float, epochs: float) -> Outcome:
+    """A run whose accuracy rises in a straight line, and would go on to."""
+    points = round(epochs)
+    share = [level * (i + 1) / points for i in range(points)]
+    losses = [2.3 * (1 - one) for one in share]
+    measured: dict[str, Any] = {
+        **curves(train_loss=losses, val_loss=losses, train=share, val=share),
+        "evaluations": float(points), "val_size": 500.0, "objective_se": 0.001, "val_loss_rise": 1.0,
+        "loss_spike": 1.0, "noise": 0.1, "update_ratio_median": 1e-3, "train_trend_p": 0.001,
+        "best_position": 1.0, "steps_per_epoch": 17.0,
+    }  # fmt: skip
+    return Outcome(state="completed", value=share[-1], measurements=measured, steps=round(17 * epochs))
+
+
+def plan_of(lease: Lease) -> TrialPlan:
+    """What a leased trial was planned as."""
+    asked = lease.assignment
+    return TrialPlan(
+        program=asked.program, params=asked.params, replicate=asked.replicate, budget=asked.budget
+    )
