@@ -44,7 +44,7 @@ def claim(
     lease_seconds: float,
 ) -> list[tuple[Lease, ...]]:
     """What each claimant is given, in their order; nothing where the study has nothing more to give."""
-    study = studies.lock(tx, study_id)
+    study = studies.lock_with_parent(tx, study_id)
     if study is None or study.state is not StudyState.RUNNING:
         return [() for _ in claimants]
     seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * lease_seconds)

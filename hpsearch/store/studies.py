@@ -31,6 +31,20 @@ MANY = 2**31 - 1
 # What every lease and report runs is built once: building a statement takes as long as running it.
 _GET = select(studies).where(studies.c.id == bindparam("key"))
 _LOCK = select(studies).where(studies.c.id == bindparam("key")).with_for_update()
+_PARENT = studies.alias("parent")
+_LOCK_FAMILY = (
+    select(studies)
+    .where(
+        studies.c.id.in_(
+            [
+                bindparam("key"),
+                select(_PARENT.c.parent_id).where(_PARENT.c.id == bindparam("key")).scalar_subquery(),
+            ]
+        )
+    )
+    .order_by(studies.c.id)
+    .with_for_update()
+)
 _LOCK_OF_RUNS = (
     select(studies)
     .where(studies.c.id.in_(select(runs.c.study_id).where(runs.c.id.in_(bindparam("ids", expanding=True)))))
@@ -157,6 +171,12 @@ def lock(tx: Transaction, study_id: StudyId) -> StudyRow | None:
     """The study, which nobody else changes until this transaction ends."""
     row = tx.execute(_LOCK, {"key": study_id}).one_or_none()
     return None if row is None else row_of(row)
+
+
+def lock_with_parent(tx: Transaction, study_id: StudyId) -> StudyRow | None:
+    """The study, locked after the one whose budget it shares: both count on one limit."""
+    rows = tx.execute(_LOCK_FAMILY, {"key": study_id}).all()
+    return row_of(rows[-1]) if rows and rows[-1].id == study_id else None
 
 
 def lock_of_runs(tx: Transaction, run_ids: Collection[RunId]) -> dict[StudyId, StudyRow]:
