@@ -1,5 +1,6 @@
 """A trial's diagnosis by probes: begun once, beside its study and at its expense, and stored."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hpsearch.records import (
     TrialState,
 )
 from hpsearch.service import checkpoints, diagnoses, studies, trials
+from hpsearch.store import studies as study_rows
 from hpsearch.vocabulary import VerdictCode
 from hpsearch.wire import Lease
 from tests.recipe.world import Law, check_outcome, plan_of, quadratic, rising, threshold
@@ -327,3 +329,21 @@ def test_an_open_or_unknown_trial_is_refused(fleet: Any, make: Any) -> None:
         ask(fleet, fleet.trials("slow")[0])
     with pytest.raises(NotFound):
         diagnoses.look(fleet.db, TrialId(99))
+
+
+def test_a_claim_of_a_probe_waits_for_the_study_whose_budget_it_shares(fleet: Any, make: Any) -> None:
+    trial = trained(fleet, slow_grid(make, budget={"trials": 9}))
+    ask(fleet, trial)
+    worker, claimed = fleet.worker(), threading.Event()
+
+    def claim() -> None:
+        assert fleet.lease(worker)
+        claimed.set()
+
+    claiming = threading.Thread(target=claim)
+    with fleet.db.write() as tx:
+        assert study_rows.lock(tx, trial.study_id) is not None
+        claiming.start()
+        assert not claimed.wait(0.3), "the study's own claims might be counting at this moment"
+    claiming.join()
+    assert claimed.is_set()
