@@ -100,8 +100,9 @@ def heartbeat(
     with db.write() as tx:
         worker = _known(workers.lock_all(tx, [worker_id]), worker_id)
         workers.seen(tx, worker_id, now=now)
-        held = runs.stop_states(tx, worker_id, body.runs)
-        runs.renew(tx, held, lease_until=now + timedelta(seconds=lease_seconds))
+        held = runs.stop_states(tx, worker_id, body.runs) if body.runs else {}
+        if held:
+            runs.renew(tx, held, lease_until=now + timedelta(seconds=lease_seconds))
         return HeartbeatResponse(
             lost=tuple(run_id for run_id in body.runs if run_id not in held),
             stop=tuple(run_id for run_id, stop in held.items() if stop),

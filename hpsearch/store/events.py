@@ -9,9 +9,11 @@ from hpsearch.records import Event, StudyId
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import events
 
+_ADD = insert(events)
+
 
 def add(tx: Transaction, study_id: StudyId, kind: str, data: dict[str, Any], *, now: datetime) -> None:
-    tx.execute(insert(events).values(study_id=study_id, kind=kind, data=data, at=now))
+    tx.execute(_ADD, {"study_id": study_id, "kind": kind, "data": data, "at": now})
 
 
 def after(tx: Transaction, study_id: StudyId, event_id: int, limit: int) -> list[Event]:

@@ -19,6 +19,8 @@ _LOCK = (
     .with_for_update()
 )
 
+_SEEN = update(workers).where(workers.c.id == bindparam("key")).values(last_seen_at=bindparam("now"))
+
 
 @dataclass(frozen=True)
 class WorkerRow:
@@ -120,7 +122,7 @@ def set_state(tx: Transaction, worker_id: WorkerId, state: WorkerState) -> None:
 
 
 def seen(tx: Transaction, worker_id: WorkerId, *, now: datetime) -> None:
-    tx.execute(update(workers).where(workers.c.id == worker_id).values(last_seen_at=now))
+    tx.execute(_SEEN, {"key": worker_id, "now": now})
 
 
 def _row(row: Row[Any]) -> WorkerRow:
