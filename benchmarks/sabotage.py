@@ -45,9 +45,16 @@ GUARDS = (
     Guard(
         "fence: a write needs the run's own worker",
         "hpsearch/service/reports.py",
-        "if row.run.worker_id == request.worker_id}",
-        "if request.worker_id}",
+        "row.run.worker_id == request.worker_id and ",
+        "",
         (f"{LEASES}test_a_report_of_anothers_run_is_lease_lost_and_stores_nothing[sqlite]",),
+    ),
+    Guard(
+        "fence: a write needs the token of the run's worker",
+        "hpsearch/service/reports.py",
+        " and speaks_for(by, row.token_id)",
+        "",
+        ("tests/security/test_foreign_writes.py",),
     ),
     Guard(
         "request id: a lost claim's answer is asked for again",
@@ -123,7 +130,7 @@ GUARDS = (
     Guard(
         "incarnations: a new daemon ends the old one's leases",
         "hpsearch/service/workers.py",
-        "_take_over(tx, before, body.interrupted, now=now)",
+        "_take_over(tx, before.id, body.interrupted, now=now)",
         "pass",
         (f"{LEASES}test_a_new_incarnation_ends_the_old_ones_leases_at_once[sqlite]",),
     ),

@@ -14,17 +14,22 @@ from hpsearch.records import (
     RunState,
     StudyId,
     StudyState,
+    TokenId,
     TrialId,
     WorkerId,
 )
 from hpsearch.store.engine import Transaction
-from hpsearch.store.tables import runs, studies
+from hpsearch.store.tables import runs, studies, workers
 from hpsearch.store.types import Timestamp
 
 # What every lease and report runs is built once: building a statement takes as long as running it.
 _INSERT = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
 _LOCK = (
-    select(runs).where(runs.c.id.in_(bindparam("ids", expanding=True))).order_by(runs.c.id).with_for_update()
+    select(runs, workers.c.token_id)
+    .join(workers, workers.c.id == runs.c.worker_id)
+    .where(runs.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(runs.c.id)
+    .with_for_update(of=runs)
 )
 _OF_REQUESTS = (
     select(runs)
@@ -70,7 +75,10 @@ END = (
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run and what only the service reads. `stop`: the user asked for its end."""
+    """A run and what only the service reads.
+
+    `stop`: the user asked for its end. `token_id`: of the token that registered its worker, where `lock` looked for it.
+    """
 
     run: Run
     study_id: StudyId
@@ -79,6 +87,7 @@ class RunRow:
     stop: bool
     last_seq: int
     outcome_digest: str | None
+    token_id: TokenId | None = None
 
     @property
     def id(self) -> RunId:
@@ -136,7 +145,7 @@ def studies_of(tx: Transaction, ids: Collection[RunId]) -> list[StudyId]:
 def lock(tx: Transaction, ids: Collection[RunId]) -> dict[RunId, RunRow]:
     """The runs, which nobody else changes until this transaction ends."""
     rows = tx.execute(_LOCK, {"ids": list(set(ids))})
-    return {row.id: row_of(row) for row in rows}
+    return {row.id: replace(row_of(row), token_id=row.token_id) for row in rows}
 
 
 def lock_active(

@@ -47,18 +47,11 @@ _CLAIMABLE = (
     )
     .order_by(studies.c.priority.desc(), studies.c.running_trials, studies.c.id)
 )
+_ALIVE = studies.c.state.in_([StudyState.RUNNING.value, StudyState.STOPPING.value])
+_IDLE = and_(studies.c.waiting_trials == 0, studies.c.running_trials == 0)
+_LATE = studies.c.deadline <= bindparam("now", type_=Timestamp)
 _DUE = select(studies.c.id).where(
-    or_(
-        and_(
-            studies.c.state.in_([StudyState.RUNNING.value, StudyState.STOPPING.value]),
-            studies.c.waiting_trials == 0,
-            studies.c.running_trials == 0,
-        ),
-        and_(
-            studies.c.state == StudyState.RUNNING.value,
-            studies.c.deadline <= bindparam("now", type_=Timestamp),
-        ),
-    )
+    or_(and_(_ALIVE, _IDLE), and_(studies.c.state == StudyState.RUNNING.value, _LATE))
 )
 
 
