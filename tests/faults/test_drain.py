@@ -14,7 +14,6 @@ from hpsearch.records import RunState, TrialState
 from tests.faults.chaos import STUDY, Fleet, Script, grid_of
 from tests.faults.conftest import Figure
 from tests.faults.light_fleet import Told, run_daemon
-from tests.faults.sizes import sized
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -24,7 +23,7 @@ StartDaemons = Callable[[str], list[BaseProcess]]
 
 @pytest.fixture
 def count() -> int:
-    return sized(50, 200)
+    return 50
 
 
 @pytest.fixture
