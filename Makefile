@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint types contracts pytest wheel fuzz bench faults judge clean
+.PHONY: run test lint types contracts pytest wheel audit fuzz bench faults judge clean
 
 run: .venv/installed
 	$(BIN)/hpsearch run studies/digits_mlp
@@ -31,6 +31,10 @@ pytest: .venv/installed
 # The wheel holds the two packages, their templates and migrations, and nothing else.
 wheel: .venv/installed
 	$(BIN)/python tests/wheel_contents.py
+
+# The exact versions beside published advisories; skipped, in one sentence, where no advisory service answers.
+audit: .venv/installed
+	$(BIN)/python tests/advisories.py
 
 # schemathesis over the whole API; CI makes 2,000 cases of it.
 fuzz: .venv/installed

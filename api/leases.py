@@ -14,10 +14,10 @@ from api.answers import answer
 from api.auth import WORK
 from api.bodies import StrictRoute
 from api.checkpoints import checkpoint_folder, discard, drop_older, store
-from api.parameters import CheckpointName, Held, RunKey
+from api.parameters import Caller, CheckpointName, Held, RunKey
 from api.resources import Resources
 from hpsearch.errors import HpsearchError, InvalidInput, LeaseLost
-from hpsearch.records import Checkpoint, Outcome, RunId, WorkerId
+from hpsearch.records import Checkpoint, Outcome, RunId, TokenId, WorkerId
 from hpsearch.sentences import problems_of
 from hpsearch.service import checkpoints
 from hpsearch.store import runs
@@ -40,17 +40,17 @@ Worker = Annotated[WorkerId, Header(alias="X-Worker-Id", ge=1, lt=2**63)]
 
 
 @router.post("/leases", operation_id="lease", response_model=LeaseResponse)
-async def lease(body: LeaseRequest, request: Request, held: Held) -> Response:
+async def lease(body: LeaseRequest, request: Request, held: Held, caller: Caller) -> Response:
     """A pack of trials, at once where some wait, else within `wait_seconds`; empty when that has passed."""
-    return answer(await _lease(body, request, held))
+    return answer(await _lease(body, request, held, caller))
 
 
-async def _lease(body: LeaseRequest, request: Request, held: Resources) -> LeaseResponse:
+async def _lease(body: LeaseRequest, request: Request, held: Resources, caller: TokenId) -> LeaseResponse:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(body.wait_seconds, held.settings.longest_poll_seconds)
     while True:
         ticket = held.work.ticket
-        found = await held.lease(body)
+        found = await held.lease((body, caller))
         left = deadline - loop.time()
         if found.leases or left <= 0 or held.stopping:
             return found
@@ -60,16 +60,16 @@ async def _lease(body: LeaseRequest, request: Request, held: Resources) -> Lease
 
 
 @router.post("/leases:report", operation_id="report", response_model=ReportResponse)
-async def report(body: ReportRequest, held: Held) -> Response:
+async def report(body: ReportRequest, held: Held, caller: Caller) -> Response:
     """Curves, logs and outcomes of several runs. Each is stored whole or not; a repeat changes nothing."""
-    return answer(await _report(body, held))
+    return answer(await _report(body, held, caller))
 
 
-async def _report(body: ReportRequest, held: Resources) -> ReportResponse:
+async def _report(body: ReportRequest, held: Resources, caller: TokenId) -> ReportResponse:
     points = sum(len(curve.steps) for one in body.reports for curve in one.series.values())
     if points > MAX_POINTS:
         raise InvalidInput(f"{points:,} points in one report are too many; send at most {MAX_POINTS:,}")
-    stored = await held.report(body)
+    stored = await held.report((body, caller))
     if any(one.outcome is not None for one in body.reports):
         held.ring()
     return stored.told()
@@ -79,15 +79,17 @@ async def _report(body: ReportRequest, held: Resources) -> ReportResponse:
 
 
 @router.post("/leases/{run}/metrics", operation_id="report_metrics")
-async def report_metrics(run: RunKey, body: RunMetrics, worker: Worker, held: Held) -> ReportResult:
+async def report_metrics(
+    run: RunKey, body: RunMetrics, worker: Worker, held: Held, caller: Caller
+) -> ReportResult:
     """A stretch of the run's curves. 409 `lease_lost` where the lease is over."""
-    return await _report_one(held, worker, RunReport(run_id=run, seq=body.seq, series=body.series))
+    return await _report_one(held, worker, caller, RunReport(run_id=run, seq=body.seq, series=body.series))
 
 
 @router.post("/leases/{run}/logs", operation_id="report_logs")
-async def report_logs(run: RunKey, body: RunLogs, worker: Worker, held: Held) -> ReportResult:
+async def report_logs(run: RunKey, body: RunLogs, worker: Worker, held: Held, caller: Caller) -> ReportResult:
     """A stretch of the run's output."""
-    return await _report_one(held, worker, RunReport(run_id=run, seq=body.seq, log=body.log))
+    return await _report_one(held, worker, caller, RunReport(run_id=run, seq=body.seq, log=body.log))
 
 
 End = Literal["completed", "diverged", "pruned", "failed", "released"]
@@ -97,9 +99,11 @@ def _offer(name: str, state: End, summary: str) -> None:
     @router.post(
         f"/leases/{{run}}/{name}", operation_id=f"{name}_run", name=f"{name}_run", description=summary
     )
-    async def finish(run: RunKey, body: RunFinish, worker: Worker, held: Held) -> ReportResult:
+    async def finish(
+        run: RunKey, body: RunFinish, worker: Worker, held: Held, caller: Caller
+    ) -> ReportResult:
         outcome = _outcome(body, state)
-        return await _report_one(held, worker, RunReport(run_id=run, seq=body.seq, outcome=outcome))
+        return await _report_one(held, worker, caller, RunReport(run_id=run, seq=body.seq, outcome=outcome))
 
 
 def _outcome(body: RunFinish, state: End) -> Outcome:
@@ -117,9 +121,9 @@ _offer("failed", "failed", "The run failed; `reason` says how.")
 _offer("release", "released", "Given back unfinished; nothing is charged.")
 
 
-async def _report_one(held: Resources, worker: WorkerId, one: RunReport) -> ReportResult:
+async def _report_one(held: Resources, worker: WorkerId, caller: TokenId, one: RunReport) -> ReportResult:
     body = ReportRequest(worker_id=worker, reports=(one,))
-    (result,) = (await _report(body, held)).results
+    (result,) = (await _report(body, held, caller)).results
     if result.status == "lease_lost":
         raise LeaseLost(result.detail or f"the lease of run {one.run_id} is over; drop this run")
     if result.status == "refused":
@@ -137,6 +141,7 @@ async def put_checkpoint(
     request: Request,
     held: Held,
     worker: Worker,
+    caller: Caller,
     step: Annotated[int, Query(ge=0, lt=2**63)],
     sha256: Annotated[str, Header(alias="X-Content-SHA256", max_length=64)],
 ) -> Checkpoint:
@@ -155,6 +160,7 @@ async def put_checkpoint(
                 file.size,
                 file.sha256,
                 file.path.relative_to(held.settings.home.checkpoints),
+                by=caller,
                 now=held.clock(),
             )
         except HpsearchError:

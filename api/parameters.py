@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, Path, Query, Request
 
 from api.resources import Resources
-from hpsearch.records import RunId, TrialId, WorkerId
+from hpsearch.records import RunId, Token, TokenId, TrialId, WorkerId
 
 
 async def _resources(request: Request) -> Resources:
@@ -15,6 +15,14 @@ async def _resources(request: Request) -> Resources:
 
 
 Held = Annotated[Resources, Depends(_resources)]
+
+
+async def _caller(request: Request) -> TokenId:
+    token: Token = request.state.token
+    return token.id
+
+
+Caller = Annotated[TokenId, Depends(_caller)]
 
 StudyKey = Annotated[
     str, Path(max_length=100, pattern=r"^[^\x00-\x1f]+$", description="a study's name or id")

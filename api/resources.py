@@ -14,6 +14,7 @@ from api.settings import MIB, Settings
 from api.together import Together
 from hpsearch.errors import Conflict
 from hpsearch.home import Home
+from hpsearch.records import TokenId
 from hpsearch.service import leases, reports, tokens
 from hpsearch.service.clock import SteadyClock
 from hpsearch.service.reports import Stored
@@ -27,7 +28,7 @@ Clock = Callable[[], datetime]
 class Resources:
     """`work` rings when a trial may wait for a worker, `news` when a study has new events.
 
-    `lease` and `report` are the service's, for all requests that come together.
+    `lease` and `report` are the service's, for all requests that come together, each with its caller's token.
     """
 
     settings: Settings
@@ -37,8 +38,8 @@ class Resources:
     news: Bell
     disk: Disk
     stopping: bool = False
-    lease: Together[LeaseRequest, LeaseResponse] = field(init=False)
-    report: Together[ReportRequest, Stored] = field(init=False)
+    lease: Together[tuple[LeaseRequest, TokenId], LeaseResponse] = field(init=False)
+    report: Together[tuple[ReportRequest, TokenId], Stored] = field(init=False)
 
     def __post_init__(self) -> None:
         self.lease = Together(self._lease_all)
@@ -55,12 +56,16 @@ class Resources:
         self.work.ring()
         self.news.ring()
 
-    def _lease_all(self, requests: Sequence[LeaseRequest]) -> Sequence[LeaseResponse | Exception]:
+    def _lease_all(
+        self, asked: Sequence[tuple[LeaseRequest, TokenId]]
+    ) -> Sequence[LeaseResponse | Exception]:
+        requests, by = [request for request, _ in asked], [caller for _, caller in asked]
         term, paused = self.settings.lease_seconds, self.disk.problem
-        return leases.lease_all(self.db, requests, now=self.clock(), lease_seconds=term, paused=paused)
+        return leases.lease_all(self.db, requests, by=by, now=self.clock(), lease_seconds=term, paused=paused)
 
-    def _report_all(self, requests: Sequence[ReportRequest]) -> Sequence[Stored | Exception]:
-        return reports.report_all(self.db, requests, now=self.clock())
+    def _report_all(self, asked: Sequence[tuple[ReportRequest, TokenId]]) -> Sequence[Stored | Exception]:
+        requests, by = [request for request, _ in asked], [caller for _, caller in asked]
+        return reports.report_all(self.db, requests, by=by, now=self.clock())
 
     def read_clock(self) -> None:
         """Follow the database's clock from what it says now. A clock of a test's own is left alone."""

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends
 
 from api.auth import CHANGE, VIEW, WORK
 from api.bodies import StrictRoute
-from api.parameters import Held, WorkerKey
+from api.parameters import Caller, Held, WorkerKey
 from hpsearch.records import Worker
 from hpsearch.service import leases, workers
 from hpsearch.wire import HeartbeatRequest, HeartbeatResponse, RegisterWorker, WorkerList
@@ -13,9 +13,9 @@ router = APIRouter(tags=["workers"], route_class=StrictRoute)
 
 
 @router.post("/workers", operation_id="register_worker", status_code=201, dependencies=[Depends(WORK)])
-def register_worker(body: RegisterWorker, held: Held) -> Worker:
-    """The same name again is a new incarnation: leases of the older one end at once."""
-    worker = workers.register(held.db, body, now=held.clock())
+def register_worker(body: RegisterWorker, held: Held, caller: Caller) -> Worker:
+    """The same name again is a new incarnation: leases of the older one end at once. Only this token speaks for it."""
+    worker = workers.register(held.db, body, by=caller, now=held.clock())
     held.ring()
     return worker
 
@@ -26,10 +26,10 @@ def list_workers(held: Held) -> WorkerList:
 
 
 @router.post("/workers/{worker}/heartbeat", operation_id="heartbeat", dependencies=[Depends(WORK)])
-def heartbeat(worker: WorkerKey, body: HeartbeatRequest, held: Held) -> HeartbeatResponse:
+def heartbeat(worker: WorkerKey, body: HeartbeatRequest, held: Held, caller: Caller) -> HeartbeatResponse:
     """Renews all leases the worker holds; answers which are over, which to stop, and whether to drain."""
     term = held.settings.lease_seconds
-    return leases.heartbeat(held.db, worker, body, now=held.clock(), lease_seconds=term)
+    return leases.heartbeat(held.db, worker, body, by=caller, now=held.clock(), lease_seconds=term)
 
 
 @router.post("/workers/{worker}/drain", operation_id="drain_worker", dependencies=[Depends(CHANGE)])

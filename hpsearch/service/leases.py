@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from hpsearch.errors import Conflict, HpsearchError, NotFound
-from hpsearch.records import WorkerId, WorkerState
-from hpsearch.service import breaker, claims
+from hpsearch.records import TokenId, WorkerId, WorkerState
+from hpsearch.service import breaker, claims, ownership
 from hpsearch.service.claims import Claimant
 from hpsearch.service.reports import report
 from hpsearch.store import past_runs, runs, studies, trials, workers
@@ -29,15 +29,16 @@ def lease(
     now: datetime,
     lease_seconds: float = LEASE_SECONDS,
     paused: str = "",
+    by: TokenId | None = None,
 ) -> LeaseResponse:
     """A pack of trials for one slot, empty where none waits; it does not wait itself.
 
-    `paused`: why nothing new is handed out now, if so.
+    `paused`: why nothing new is handed out now, if so. `by`: the caller's token.
 
     The same `request_id` again returns the same leases while they are active. Raises NotFound for an unknown
-    worker and Conflict for one whose name another daemon has taken over.
+    worker and Conflict for one whose name another daemon has taken over, or that is another token's.
     """
-    (answer,) = lease_all(db, [request], now=now, lease_seconds=lease_seconds, paused=paused)
+    (answer,) = lease_all(db, [request], by=[by], now=now, lease_seconds=lease_seconds, paused=paused)
     if isinstance(answer, HpsearchError):
         raise answer
     return answer
@@ -47,14 +48,19 @@ def lease_all(
     db: Database,
     requests: Sequence[LeaseRequest],
     *,
+    by: Sequence[TokenId | None] | None = None,
     now: datetime,
     lease_seconds: float = LEASE_SECONDS,
     paused: str = "",
 ) -> list[Answer]:
-    """`lease` for several slots, with what it would raise among the answers. Slots alike share a transaction."""
+    """`lease` for several slots, with what it would raise among the answers. Slots alike share a transaction.
+
+    `by`: each caller's token, beside `requests`.
+    """
+    asked = list(zip(requests, by or [None] * len(requests), strict=True))
     answers: dict[int, Answer] = {}
     while len(answers) < len(requests):
-        open_requests = {i: request for i, request in enumerate(requests) if i not in answers}
+        open_requests = {i: one for i, one in enumerate(asked) if i not in answers}
         answers |= _lease_some(db, open_requests, now=now, lease_seconds=lease_seconds, paused=paused)
     return [answers[i] for i in range(len(requests))]
 
@@ -62,7 +68,7 @@ def lease_all(
 @retried
 def _lease_some(
     db: Database,
-    requests: Mapping[int, LeaseRequest],
+    requests: Mapping[int, tuple[LeaseRequest, TokenId | None]],
     *,
     now: datetime,
     lease_seconds: float,
@@ -73,14 +79,14 @@ def _lease_some(
     Of one worker's requests only the first: the next must see what it was given.
     """
     first_of: dict[WorkerId, int] = {}
-    for key, request in requests.items():
+    for key, (request, _) in requests.items():
         first_of.setdefault(request.worker_id, key)
     chosen = {key: requests[key] for key in first_of.values()}
     with db.write() as tx:
-        asking = _Asking(tx, list(chosen.values()), now=now)
+        asking = _Asking(tx, [request for request, _ in chosen.values()], now=now)
         found = {
-            key: asking.hear(request, lease_seconds=lease_seconds, paused=paused)
-            for key, request in chosen.items()
+            key: asking.hear(request, by, lease_seconds=lease_seconds, paused=paused)
+            for key, (request, by) in chosen.items()
         }
         claimants = {key: one for key, one in found.items() if isinstance(one, Claimant)}
         answers = {key: one for key, one in found.items() if not isinstance(one, Claimant)}
@@ -93,15 +99,20 @@ def heartbeat(
     worker_id: WorkerId,
     body: HeartbeatRequest,
     *,
+    by: TokenId | None = None,
     now: datetime,
     lease_seconds: float = LEASE_SECONDS,
 ) -> HeartbeatResponse:
-    """Renew the leases that the worker holds to `now + lease_seconds`; say which are over and which to end."""
+    """Renew the leases that the worker holds to `now + lease_seconds`; say which are over and which to end.
+
+    Raises NotFound for an unknown worker and Conflict for one that is another token's than `by`.
+    """
     with db.write() as tx:
-        worker = _known(workers.lock_all(tx, [worker_id]), worker_id)
+        worker = _known(workers.lock_all(tx, [worker_id]), worker_id, by)
         workers.seen(tx, worker_id, now=now)
-        held = runs.stop_states(tx, worker_id, body.runs)
-        runs.renew(tx, held, lease_until=now + timedelta(seconds=lease_seconds))
+        held = runs.stop_states(tx, worker_id, body.runs) if body.runs else {}
+        if held:
+            runs.renew(tx, held, lease_until=now + timedelta(seconds=lease_seconds))
         return HeartbeatResponse(
             lost=tuple(run_id for run_id in body.runs if run_id not in held),
             stop=tuple(run_id for run_id, stop in held.items() if stop),
@@ -109,9 +120,10 @@ def heartbeat(
         )
 
 
-def _known(rows: Mapping[WorkerId, WorkerRow], worker_id: WorkerId) -> WorkerRow:
+def _known(rows: Mapping[WorkerId, WorkerRow], worker_id: WorkerId, by: TokenId | None) -> WorkerRow:
     if worker_id not in rows:
         raise NotFound(f"no worker {worker_id}", hint="register it again")
+    ownership.check(rows[worker_id], by)
     return rows[worker_id]
 
 
@@ -125,17 +137,19 @@ class _Asking:
         self._held = runs.of_requests(tx, [(r.worker_id, r.request_id) for r in requests])
         self._suspects = breaker.suspects(tx, self._workers)
 
-    def hear(self, request: LeaseRequest, *, lease_seconds: float, paused: str) -> Claimant | Answer:
+    def hear(
+        self, request: LeaseRequest, by: TokenId | None, *, lease_seconds: float, paused: str
+    ) -> Claimant | Answer:
         """Who may claim, or the answer where nothing is to be claimed."""
         try:
-            return self._claimant(request, lease_seconds=lease_seconds, paused=paused)
+            return self._claimant(request, by, lease_seconds=lease_seconds, paused=paused)
         except (NotFound, Conflict) as error:
             return error
 
     def _claimant(
-        self, request: LeaseRequest, *, lease_seconds: float, paused: str
+        self, request: LeaseRequest, by: TokenId | None, *, lease_seconds: float, paused: str
     ) -> Claimant | LeaseResponse:
-        worker = self._worker(request.worker_id)
+        worker = self._worker(request.worker_id, by)
         held = self._held.get((worker.id, request.request_id))
         if held:
             return LeaseResponse(leases=_again(self._tx, held, lease_seconds))
@@ -153,8 +167,8 @@ class _Asking:
         _check_slot(worker, request.slot)
         return Claimant(worker, request.slot, request.request_id, most)
 
-    def _worker(self, worker_id: WorkerId) -> WorkerRow:
-        worker = _known(self._workers, worker_id)
+    def _worker(self, worker_id: WorkerId, by: TokenId | None) -> WorkerRow:
+        worker = _known(self._workers, worker_id, by)
         if worker.worker.state is WorkerState.GONE:
             raise Conflict(
                 f"worker {worker.worker.name!r} was taken over by a newer daemon of that name",

@@ -31,9 +31,8 @@ def tick(
     _note(db, server or platform.node(), Tick(now, monotonic), lease_seconds)
     with db.read() as tx:
         expired = runs.studies_with_expired(tx, now=now)
-    lost = sum(_reap(db, study_id, now=now) for study_id in expired)
-    with db.read() as tx:
         due = studies.due(tx, now=now)
+    lost = sum(_reap(db, study_id, now=now) for study_id in expired)
     for study_id in due:
         _advance(db, study_id, now=now)
     return lost

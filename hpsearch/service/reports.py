@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from hpsearch.records import Outcome, RunId, RunState, StudyId, Trial, TrialId, digest_of
-from hpsearch.service import breaker, budgets, outcomes
+from hpsearch.records import Outcome, RunId, RunState, StudyId, TokenId, Trial, TrialId, digest_of
+from hpsearch.service import breaker, budgets, outcomes, refusals
 from hpsearch.service.advance import advance
+from hpsearch.service.ownership import speaks_for
+from hpsearch.service.refusals import Refusal
 from hpsearch.store import metrics, runs, studies, trials
 from hpsearch.store.batch import Batch
 from hpsearch.store.engine import Database, Transaction, retried
@@ -18,11 +20,15 @@ from hpsearch.wire import ReportRequest, ReportResponse, ReportResult, RunReport
 
 @dataclass(frozen=True)
 class Stored:
-    """What became of a request, once it is stored. `runs`: the worker's own of those that it speaks of."""
+    """What became of a request, once it is stored. `runs`: the worker's own of those that it speaks of.
+
+    `foreign`: what it wanted to write under leases that others hold.
+    """
 
     request: ReportRequest
     response: ReportResponse
     runs: Mapping[RunId, RunRow]
+    foreign: Sequence[Refusal]
 
     def told(self) -> ReportResponse:
         """The answer; the log learns which runs ended, and which writes came under a lease that is over or another's."""
@@ -41,19 +47,39 @@ class Stored:
         return self.response
 
 
-def report(db: Database, request: ReportRequest, *, now: datetime) -> ReportResponse:
+def report(
+    db: Database, request: ReportRequest, *, by: TokenId | None = None, now: datetime
+) -> ReportResponse:
     """Store curves, logs and outcomes of several runs in one transaction; what follows is planned in it too.
 
-    Each report is answered by itself: `lease_lost` where its run is over or another worker's, `refused` where
-    it has ended with another outcome, and then nothing of it is stored. What was stored before is `ok` again.
+    Each report is answered by itself: `lease_lost` where its run is over or another worker's, or the worker another
+    token's than `by`; `refused` where it has ended with another outcome, and then nothing of it is stored. What was
+    stored before is `ok` again. A write under a lease that another holds is kept as an event of its study.
     """
-    (stored,) = report_all(db, [request], now=now)
+    (stored,) = report_all(db, [request], by=[by], now=now)
     return stored.told()
 
 
+def report_all(
+    db: Database,
+    requests: Sequence[ReportRequest],
+    *,
+    by: Sequence[TokenId | None] | None = None,
+    now: datetime,
+) -> list[Stored]:
+    """`report` of several workers in one transaction; the log is told by each request's `told`.
+
+    `by`: each caller's token, beside `requests`.
+    """
+    stored = _report_all(db, requests, by or [None] * len(requests), now=now)
+    refusals.record(db, [refusal for one in stored for refusal in one.foreign], now=now)
+    return stored
+
+
 @retried
-def report_all(db: Database, requests: Sequence[ReportRequest], *, now: datetime) -> list[Stored]:
-    """`report` of several workers in one transaction; the log is told by each request's `told`."""
+def _report_all(
+    db: Database, requests: Sequence[ReportRequest], by: Sequence[TokenId | None], *, now: datetime
+) -> list[Stored]:
     every = [one for request in requests for one in request.reports]
     ended = [one.run_id for one in every if one.outcome is not None]
     with db.write() as tx:
@@ -61,14 +87,22 @@ def report_all(db: Database, requests: Sequence[ReportRequest], *, now: datetime
         report = _Report(tx, studies.lock_of_runs(tx, ended) if ended else {}, now)
         rows = runs.lock(tx, [one.run_id for one in every])
         report.load_trials(rows[run_id] for run_id in ended if run_id in rows)
-        stored = [_store(report, request, rows) for request in requests]
+        stored = [_store(report, request, who, rows) for request, who in zip(requests, by, strict=True)]
         report.finish()
     return stored
 
 
-def _store(report: "_Report", request: ReportRequest, rows: dict[RunId, RunRow]) -> Stored:
+def _store(
+    report: "_Report", request: ReportRequest, by: TokenId | None, rows: dict[RunId, RunRow]
+) -> Stored:
     """One request's part. `rows`: the locked runs of all requests, kept as they are with what was said before."""
-    held = _held(rows, request)
+    asked = {one.run_id: rows[one.run_id] for one in request.reports if one.run_id in rows}
+    held = {run_id: row for run_id, row in asked.items() if _owns(request, by, row)}
+    foreign = [
+        Refusal(row, "report", request.worker_id, by)
+        for run_id, row in asked.items()
+        if run_id not in held and row.active
+    ]
     results: list[ReportResult] = []
     for one in request.reports:
         row = held.get(one.run_id)
@@ -77,13 +111,11 @@ def _store(report: "_Report", request: ReportRequest, rows: dict[RunId, RunRow])
             continue
         held[row.id] = rows[row.id] = report.store(row, one)
         results.append(ReportResult(run_id=row.id, status="ok"))
-    return Stored(request, ReportResponse(results=tuple(results)), held)
+    return Stored(request, ReportResponse(results=tuple(results)), held, foreign)
 
 
-def _held(rows: Mapping[RunId, RunRow], request: ReportRequest) -> dict[RunId, RunRow]:
-    """The worker's own runs among those that its request speaks of."""
-    asked = {one.run_id: rows[one.run_id] for one in request.reports if one.run_id in rows}
-    return {run_id: row for run_id, row in asked.items() if row.run.worker_id == request.worker_id}
+def _owns(request: ReportRequest, by: TokenId | None, row: RunRow) -> bool:
+    return row.run.worker_id == request.worker_id and speaks_for(by, row.token_id)
 
 
 def _of_ended(row: RunRow | None, one: RunReport) -> ReportResult:

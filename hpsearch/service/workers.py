@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 
 from hpsearch.errors import NotFound, nearest
-from hpsearch.records import Worker, WorkerId, WorkerState
-from hpsearch.service import breaker
+from hpsearch.records import TokenId, Worker, WorkerId, WorkerState
+from hpsearch.service import breaker, ownership
 from hpsearch.service.advance import advance
 from hpsearch.service.claims import GONE_AFTER_LEASES
 from hpsearch.service.leases import LEASE_SECONDS
@@ -16,19 +16,24 @@ from hpsearch.wire import Interrupted, RegisterWorker, WorkerList
 
 
 @retried
-def register(db: Database, body: RegisterWorker, *, now: datetime) -> Worker:
-    """A daemon says what it is. The same name again is a new incarnation with a new id: what the old one
+def register(db: Database, body: RegisterWorker, *, by: TokenId | None = None, now: datetime) -> Worker:
+    """A daemon says what it is; from then on only the token `by` speaks for it.
+
+    The same name again is a new incarnation with a new id: what the old one
     held ends at once and waits again. A daemon that ends in order gives its trials back first, so what is
-    left was taken down with it, and the trial in progress is charged with a crash."""
+    left was taken down with it, and the trial in progress is charged with a crash. Raises Conflict where
+    the name's worker is at work with another token."""
     with db.write() as tx:
         count, before = workers.incarnations(tx, body.name)
         known = workers.of_start(tx, body.name, body.start_id) if body.start_id else None
         if known is not None:
+            ownership.check(known, by)
             return known.worker
         if before is not None:
-            workers.set_state(tx, before, WorkerState.GONE)
-            _take_over(tx, before, body.interrupted, now=now)
-        worker_id = workers.insert_worker(tx, body, incarnation=count + 1, now=now)
+            ownership.check_take_over(tx, before, by, now=now)
+            workers.set_state(tx, before.id, WorkerState.GONE)
+            _take_over(tx, before.id, body.interrupted, now=now)
+        worker_id = workers.insert_worker(tx, body, incarnation=count + 1, token_id=by, now=now)
         return workers.lock_all(tx, [worker_id])[worker_id].worker
 
 

@@ -14,8 +14,8 @@ from hpsearch.records import FailureReason, Outcome, RunId, RunState, Series, St
 from hpsearch.store import studies
 from hpsearch.store.engine import Transaction
 from hpsearch.store.metrics import pack
-from hpsearch.store.runs import RunRow
-from hpsearch.store.tables import events, metric_chunks, runs, trials
+from hpsearch.store.runs import END, RunRow
+from hpsearch.store.tables import events, metric_chunks, trials
 
 # Built once: building a statement takes as long as running it.
 _FINISH = (
@@ -34,16 +34,6 @@ _FINISH = (
                 "steps",
                 "finished_at",
             )
-        }
-    )
-)
-_END = (
-    update(runs)
-    .where(runs.c.id == bindparam("key"), runs.c.state == RunState.ACTIVE.value)
-    .values(
-        {
-            name: bindparam(name)
-            for name in ("state", "reason", "message", "finished_at", "last_seq", "outcome_digest")
         }
     )
 )
@@ -132,7 +122,7 @@ class Batch:
         for statement, rows in (
             (_CHUNK[tx.dialect.name], self._chunks),
             (_FINISH, self._finished),
-            (_END, self._ended),
+            (END, self._ended),
             (_EVENT, self._events),
         ):
             if rows:

@@ -4,12 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hpsearch.records import Checkpoint, TrialId
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import checkpoints
+
+# Every lease asks: built once.
+_OF_TRIAL = (
+    select(checkpoints)
+    .where(checkpoints.c.trial_id == bindparam("trial"), checkpoints.c.name == bindparam("name"))
+    .order_by(checkpoints.c.run_id.desc())
+    .limit(bindparam("most"))
+)
 
 
 @dataclass(frozen=True)
@@ -35,12 +43,7 @@ def newest(tx: Transaction, trial_id: TrialId, name: str) -> StoredCheckpoint | 
 
 def of_trial(tx: Transaction, trial_id: TrialId, name: str, *, limit: int = 10) -> list[StoredCheckpoint]:
     """Those that the trial's runs registered under this name, the latest run's first."""
-    rows = tx.execute(
-        select(checkpoints)
-        .where(checkpoints.c.trial_id == trial_id, checkpoints.c.name == name)
-        .order_by(checkpoints.c.run_id.desc())
-        .limit(limit)
-    )
+    rows = tx.execute(_OF_TRIAL, {"trial": trial_id, "name": name, "most": limit})
     return [_row(row) for row in rows]
 
 

@@ -89,8 +89,12 @@ class Database:
             writer = readers = postgres.engine(parsed)
         database = cls(parsed, writer, readers)
         if migrate:
-            with database.write() as tx:
-                migration.upgrade(tx)
+            try:
+                with database.write() as tx:
+                    migration.upgrade(tx)
+            except BaseException:
+                database.close()
+                raise
         return database
 
     @property

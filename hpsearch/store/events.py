@@ -3,15 +3,17 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Row, func, insert, select
 
 from hpsearch.records import Event, StudyId
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import events
 
+_ADD = insert(events)
+
 
 def add(tx: Transaction, study_id: StudyId, kind: str, data: dict[str, Any], *, now: datetime) -> None:
-    tx.execute(insert(events).values(study_id=study_id, kind=kind, data=data, at=now))
+    tx.execute(_ADD, {"study_id": study_id, "kind": kind, "data": data, "at": now})
 
 
 def after(tx: Transaction, study_id: StudyId, event_id: int, limit: int) -> list[Event]:
@@ -22,10 +24,21 @@ def after(tx: Transaction, study_id: StudyId, event_id: int, limit: int) -> list
         .order_by(events.c.id)
         .limit(limit)
     )
-    return [Event(id=row.id, study_id=row.study_id, kind=row.kind, data=row.data, at=row.at) for row in rows]
+    return [_event(row) for row in rows]
+
+
+def last(tx: Transaction, study_id: StudyId) -> Event | None:
+    """What happened to the study last."""
+    wanted = select(events).where(events.c.study_id == study_id).order_by(events.c.id.desc()).limit(1)
+    row = tx.execute(wanted).one_or_none()
+    return None if row is None else _event(row)
 
 
 def newest(tx: Transaction, study_id: StudyId) -> int:
     """The id of the study's last event, 0 where it has none."""
     found = tx.execute(select(func.max(events.c.id)).where(events.c.study_id == study_id)).scalar()
     return 0 if found is None else int(found)
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(id=row.id, study_id=row.study_id, kind=row.kind, data=row.data, at=row.at)

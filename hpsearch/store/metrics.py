@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hpsearch.records import Points, RunId, Series
@@ -18,18 +18,19 @@ from hpsearch.wire import LOG_BYTES
 
 FAST = 1  # zlib level: the columns are small, the server's one writer waits for them
 
+_CHUNKS = (
+    select(metric_chunks)
+    .where(metric_chunks.c.run_id.in_(bindparam("runs", expanding=True)))
+    .order_by(metric_chunks.c.run_id, metric_chunks.c.seq)
+)
+
 
 def chunks(
     tx: Transaction, run_ids: Collection[RunId], names: Collection[str] | None = None
 ) -> dict[RunId, list[Series]]:
     """Each run's stretches in the order they were reported, with only `names` where given."""
     found: dict[RunId, list[Series]] = {run_id: [] for run_id in run_ids}
-    rows = tx.execute(
-        select(metric_chunks)
-        .where(metric_chunks.c.run_id.in_(run_ids))
-        .order_by(metric_chunks.c.run_id, metric_chunks.c.seq)
-    )
-    for row in rows:
+    for row in tx.execute(_CHUNKS, {"runs": list(run_ids)}):
         found[row.run_id].append(unpack(row.data, names))
     return found
 

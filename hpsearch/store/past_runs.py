@@ -27,6 +27,12 @@ _LAST_STATES = select(
     .label("state"),
 ).where(workers.c.id.in_(bindparam("ids", expanding=True)))
 
+_LAST_ENDS = (
+    select(runs.c.trial_id, func.max(runs.c.finished_at, type_=runs.c.finished_at.type).label("ended"))
+    .where(runs.c.trial_id.in_(bindparam("trials", expanding=True)))
+    .group_by(runs.c.trial_id)
+)
+
 
 def last_states(tx: Transaction, worker_ids: Collection[WorkerId]) -> dict[WorkerId, RunState]:
     """How the last ended run of each of these workers ended, where one has."""
@@ -70,9 +76,8 @@ def last_ends(tx: Transaction, trial_ids: Collection[TrialId]) -> dict[TrialId, 
     """When the last run of each of these trials ended; asks nothing where there are none."""
     if not trial_ids:
         return {}
-    last = func.max(runs.c.finished_at, type_=runs.c.finished_at.type)
-    wanted = select(runs.c.trial_id, last.label("ended")).where(runs.c.trial_id.in_(trial_ids))
-    return {row.trial_id: row.ended for row in tx.execute(wanted.group_by(runs.c.trial_id)) if row.ended}
+    rows = tx.execute(_LAST_ENDS, {"trials": list(trial_ids)})
+    return {row.trial_id: row.ended for row in rows if row.ended}
 
 
 def last_end_in_pack(tx: Transaction, row: RunRow) -> datetime | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import BindParameter, Row, bindparam, func, insert, select, update
 
 from hpsearch.records import (
     FailureReason,
@@ -14,16 +14,22 @@ from hpsearch.records import (
     RunState,
     StudyId,
     StudyState,
+    TokenId,
     TrialId,
     WorkerId,
 )
 from hpsearch.store.engine import Transaction
-from hpsearch.store.tables import runs, studies
+from hpsearch.store.tables import runs, studies, workers
+from hpsearch.store.types import Timestamp
 
 # What every lease and report runs is built once: building a statement takes as long as running it.
 _INSERT = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
 _LOCK = (
-    select(runs).where(runs.c.id.in_(bindparam("ids", expanding=True))).order_by(runs.c.id).with_for_update()
+    select(runs, workers.c.token_id)
+    .join(workers, workers.c.id == runs.c.worker_id)
+    .where(runs.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(runs.c.id)
+    .with_for_update(of=runs)
 )
 _OF_REQUESTS = (
     select(runs)
@@ -34,11 +40,45 @@ _OF_REQUESTS = (
     )
     .order_by(runs.c.id)
 )
+_ACTIVE = runs.c.state == RunState.ACTIVE.value
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_WITH_EXPIRED = (
+    select(runs.c.study_id)
+    .where(_ACTIVE, runs.c.lease_until < bindparam("now", type_=Timestamp))
+    .distinct()
+    .order_by(runs.c.study_id)
+)
+_STOP_STATES = (
+    select(runs.c.id, runs.c.stop, studies.c.state)
+    .join(studies, studies.c.id == runs.c.study_id)
+    .where(runs.c.worker_id == bindparam("worker"), _ACTIVE, runs.c.id.in_(_IDS))
+    .order_by(runs.c.id)
+    .with_for_update(of=runs)
+)
+_RENEW = update(runs).where(runs.c.id.in_(_IDS), _ACTIVE).values(lease_until=bindparam("until"))
+_NOTE_SEQ = (
+    update(runs)
+    .where(runs.c.id == bindparam("key"), runs.c.last_seq < bindparam("seq"))
+    .values(last_seq=bindparam("seq"))
+)
+END = (
+    update(runs)
+    .where(runs.c.id == bindparam("key"), _ACTIVE)
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("state", "reason", "message", "finished_at", "last_seq", "outcome_digest")
+        }
+    )
+)
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run and what only the service reads. `stop`: the user asked for its end."""
+    """A run and what only the service reads.
+
+    `stop`: the user asked for its end. `token_id`: of the token that registered its worker, where `lock` looked for it.
+    """
 
     run: Run
     study_id: StudyId
@@ -47,6 +87,7 @@ class RunRow:
     stop: bool
     last_seq: int
     outcome_digest: str | None
+    token_id: TokenId | None = None
 
     @property
     def id(self) -> RunId:
@@ -104,7 +145,7 @@ def studies_of(tx: Transaction, ids: Collection[RunId]) -> list[StudyId]:
 def lock(tx: Transaction, ids: Collection[RunId]) -> dict[RunId, RunRow]:
     """The runs, which nobody else changes until this transaction ends."""
     rows = tx.execute(_LOCK, {"ids": list(set(ids))})
-    return {row.id: row_of(row) for row in rows}
+    return {row.id: replace(row_of(row), token_id=row.token_id) for row in rows}
 
 
 def lock_active(
@@ -156,28 +197,17 @@ def ids_of_trials(tx: Transaction, trial_ids: Collection[TrialId]) -> dict[Trial
 
 
 def studies_with_expired(tx: Transaction, *, now: datetime) -> list[StudyId]:
-    wanted = select(runs.c.study_id).where(runs.c.state == RunState.ACTIVE, runs.c.lease_until < now)
-    return list(tx.execute(wanted.distinct().order_by(runs.c.study_id)).scalars())
+    return list(tx.execute(_WITH_EXPIRED, {"now": now}).scalars())
 
 
 def stop_states(tx: Transaction, worker_id: WorkerId, ids: Collection[RunId]) -> dict[RunId, bool]:
     """The worker's active runs among `ids`, each with whether it should end."""
-    rows = tx.execute(
-        select(runs.c.id, runs.c.stop, studies.c.state)
-        .join(studies, studies.c.id == runs.c.study_id)
-        .where(runs.c.worker_id == worker_id, runs.c.state == RunState.ACTIVE, runs.c.id.in_(ids))
-        .order_by(runs.c.id)
-        .with_for_update(of=runs)
-    )
+    rows = tx.execute(_STOP_STATES, {"worker": worker_id, "ids": list(ids)})
     return {row.id: row.stop or row.state == StudyState.CANCELLED for row in rows}
 
 
 def renew(tx: Transaction, ids: Collection[RunId], *, lease_until: datetime) -> None:
-    tx.execute(
-        update(runs)
-        .where(runs.c.id.in_(ids), runs.c.state == RunState.ACTIVE)
-        .values(lease_until=lease_until)
-    )
+    tx.execute(_RENEW, {"ids": list(ids), "until": lease_until})
 
 
 def renew_all(tx: Transaction, *, lease_until: datetime) -> None:
@@ -192,7 +222,7 @@ def ask_to_stop(tx: Transaction, trial_id: TrialId) -> None:
 
 
 def note_seq(tx: Transaction, run_id: RunId, seq: int) -> None:
-    tx.execute(update(runs).where(runs.c.id == run_id, runs.c.last_seq < seq).values(last_seq=seq))
+    tx.execute(_NOTE_SEQ, {"key": run_id, "seq": seq})
 
 
 def end(
@@ -210,16 +240,16 @@ def end(
         update={"state": state, "reason": reason, "message": message, "finished_at": now}
     )
     tx.execute(
-        update(runs)
-        .where(runs.c.id == row.id, runs.c.state == RunState.ACTIVE)
-        .values(
-            state=state,
-            reason=reason,
-            message=message,
-            finished_at=now,
-            last_seq=row.last_seq,
-            outcome_digest=outcome_digest,
-        )
+        END,
+        {
+            "key": row.id,
+            "state": state,
+            "reason": reason,
+            "message": message,
+            "finished_at": now,
+            "last_seq": row.last_seq,
+            "outcome_digest": outcome_digest,
+        },
     )
     return replace(row, run=ended, outcome_digest=outcome_digest)
 

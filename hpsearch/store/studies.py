@@ -25,6 +25,7 @@ from hpsearch.records import (
 from hpsearch.spec import StudySpec
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import runs, studies
+from hpsearch.store.types import Timestamp
 from hpsearch.tasks import COMMANDS, TASK_FILES, FileTask
 
 MANY = 2**31 - 1
@@ -59,6 +60,12 @@ _CLAIMABLE = (
         studies.c.gpus <= bindparam("gpus"),
     )
     .order_by(studies.c.priority.desc(), studies.c.running_trials, studies.c.id)
+)
+_ALIVE = studies.c.state.in_([StudyState.RUNNING.value, StudyState.STOPPING.value])
+_IDLE = and_(studies.c.waiting_trials == 0, studies.c.running_trials == 0)
+_LATE = studies.c.deadline <= bindparam("now", type_=Timestamp)
+_DUE = select(studies.c.id).where(
+    or_(and_(_ALIVE, _IDLE), and_(studies.c.state == StudyState.RUNNING.value, _LATE))
 )
 
 
@@ -209,10 +216,7 @@ def claimable(tx: Transaction, *, gpu: bool, labels: Iterable[str]) -> list[Stud
 
 def due(tx: Transaction, *, now: datetime) -> list[StudyId]:
     """Studies that can move on without news: no open trial is left, or their time is up."""
-    idle = and_(studies.c.waiting_trials == 0, studies.c.running_trials == 0)
-    alive = studies.c.state.in_([StudyState.RUNNING, StudyState.STOPPING])
-    late = and_(studies.c.state == StudyState.RUNNING, studies.c.deadline <= now)
-    return list(tx.execute(select(studies.c.id).where(or_(and_(alive, idle), late))).scalars())
+    return list(tx.execute(_DUE, {"now": now}).scalars())
 
 
 def count_trials(

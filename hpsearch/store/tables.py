@@ -133,6 +133,7 @@ workers = Table(
     Column("slot_count", Integer, nullable=False),
     Column("labels", Json, nullable=False),
     Column("start_id", Label(64)),  # of the daemon's start: registering again is no new incarnation
+    Column("token_id", Id),  # the token that registered it; none where an older program did
     Column("registered_at", Timestamp, nullable=False),
     Column("last_seen_at", Timestamp, nullable=False),
     UniqueConstraint("name", "incarnation"),

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import Insert
 
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import server_ticks
+
+_LAST = select(server_ticks).where(server_ticks.c.server == bindparam("server"))
+_NEWEST_WALL = select(func.max(server_ticks.c.wall, type_=server_ticks.c.wall.type))
 
 
 @dataclass(frozen=True)
@@ -18,17 +23,23 @@ class Tick:
 
 def last(tx: Transaction, server: str) -> Tick | None:
     """This server's own."""
-    row = tx.execute(select(server_ticks).where(server_ticks.c.server == server)).one_or_none()
+    row = tx.execute(_LAST, {"server": server}).one_or_none()
     return None if row is None else Tick(row.wall, row.monotonic)
 
 
 def newest_wall(tx: Transaction) -> datetime | None:
     """When any server last ticked."""
-    return tx.execute(select(func.max(server_ticks.c.wall, type_=server_ticks.c.wall.type))).scalar()
+    return tx.execute(_NEWEST_WALL).scalar()
 
 
 def record(tx: Transaction, server: str, tick: Tick) -> None:
-    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    new = dialect.insert(server_ticks).values(server=server, wall=tick.wall, monotonic=tick.monotonic)
+    values = {"server": server, "wall": tick.wall, "monotonic": tick.monotonic}
+    tx.execute(_recording(tx.dialect.name), values)
+
+
+@cache
+def _recording(dialect: str) -> Insert:
+    new = (postgresql if dialect == "postgresql" else sqlite).insert(server_ticks)
     changed = {"wall": new.excluded.wall, "monotonic": new.excluded.monotonic}
-    tx.execute(new.on_conflict_do_update(index_elements=["server"], set_=changed))
+    recording: Insert = new.on_conflict_do_update(index_elements=["server"], set_=changed)
+    return recording

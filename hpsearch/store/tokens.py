@@ -41,6 +41,11 @@ def by_prefix(tx: Transaction, prefix: str) -> Sequence[tuple[Token, str]]:
     return [(_record(row), row.sha256) for row in rows]
 
 
+def get(tx: Transaction, token_id: TokenId) -> Token | None:
+    row = tx.execute(select(tokens).where(tokens.c.id == token_id)).one_or_none()
+    return None if row is None else _record(row)
+
+
 def every(tx: Transaction) -> list[Token]:
     return [_record(row) for row in tx.execute(select(tokens).order_by(tokens.c.id))]
 
@@ -50,8 +55,7 @@ def revoke(tx: Transaction, token_id: TokenId, *, now: datetime) -> Token | None
     tx.execute(
         update(tokens).where(tokens.c.id == token_id, tokens.c.revoked_at.is_(None)).values(revoked_at=now)
     )
-    row = tx.execute(select(tokens).where(tokens.c.id == token_id)).one_or_none()
-    return None if row is None else _record(row)
+    return get(tx, token_id)
 
 
 def _record(row: Row[Any]) -> Token:

@@ -31,6 +31,18 @@ T = TypeVar("T")
 # What every lease and report runs is built once: building a statement takes as long as running it.
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _OF_IDS = select(trials).where(trials.c.id.in_(_IDS))
+_GET = select(trials).where(trials.c.id == bindparam("key"))
+_WAIT_AGAIN = (
+    update(trials)
+    .where(trials.c.id.in_(_IDS))
+    .values(state=TrialState.WAITING.value, reason=None, message="", resumable=False, finished_at=None)
+)
+_FORGIVE = _WAIT_AGAIN.values(failures=0, rescues=0)
+_CHARGE = (
+    update(trials)
+    .where(trials.c.id == bindparam("key"))
+    .values({name: trials.c[name] + bindparam(name) for name in ("failures", "rescues", "preemptions")})
+)
 _WAITING = (
     select(trials)
     .where(
@@ -82,7 +94,7 @@ def insert_plans(
 
 
 def get(tx: Transaction, trial_id: TrialId) -> Trial | None:
-    row = tx.execute(select(trials).where(trials.c.id == trial_id)).one_or_none()
+    row = tx.execute(_GET, {"key": trial_id}).one_or_none()
     return None if row is None else record_of(row)
 
 
@@ -128,30 +140,14 @@ def charge(
     tx: Transaction, trial_id: TrialId, *, failures: int = 0, rescues: int = 0, preemptions: int = 0
 ) -> None:
     """Book an unfinished run on its trial's separate accounts."""
-    tx.execute(
-        update(trials)
-        .where(trials.c.id == trial_id)
-        .values(
-            failures=trials.c.failures + failures,
-            rescues=trials.c.rescues + rescues,
-            preemptions=trials.c.preemptions + preemptions,
-        )
-    )
+    charged = {"failures": failures, "rescues": rescues, "preemptions": preemptions}
+    tx.execute(_CHARGE, {"key": trial_id, **charged})
 
 
 def wait_again(tx: Transaction, ids: Collection[TrialId], *, forgive: bool = False) -> None:
     """Back to waiting; `forgive` also clears what was charged (a user's retry)."""
-    values: dict[str, Any] = {
-        "state": TrialState.WAITING,
-        "reason": None,
-        "message": "",
-        "resumable": False,
-        "finished_at": None,
-    }
-    if forgive:
-        values |= {"failures": 0, "rescues": 0}
     for chunk in _chunks(ids):
-        tx.execute(update(trials).where(trials.c.id.in_(chunk)).values(values))
+        tx.execute(_FORGIVE if forgive else _WAIT_AGAIN, {"ids": chunk})
 
 
 def cancel(

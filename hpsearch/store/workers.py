@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 
-from hpsearch.records import Slot, Worker, WorkerId, WorkerState
+from hpsearch.records import Slot, TokenId, Worker, WorkerId, WorkerState
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import workers
 from hpsearch.wire import RegisterWorker
@@ -19,20 +19,25 @@ _LOCK = (
     .with_for_update()
 )
 
+_SEEN = update(workers).where(workers.c.id == bindparam("key")).values(last_seen_at=bindparam("now"))
+
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """A worker and what only the service reads."""
+    """A worker and what only the service reads. `token_id`: of the token that registered it, where that is known."""
 
     worker: Worker
     labels: tuple[str, ...]
+    token_id: TokenId | None
 
     @property
     def id(self) -> WorkerId:
         return self.worker.id
 
 
-def insert_worker(tx: Transaction, body: RegisterWorker, *, incarnation: int, now: datetime) -> WorkerId:
+def insert_worker(
+    tx: Transaction, body: RegisterWorker, *, incarnation: int, token_id: TokenId | None, now: datetime
+) -> WorkerId:
     values = {
         "name": body.name,
         "incarnation": incarnation,
@@ -43,22 +48,23 @@ def insert_worker(tx: Transaction, body: RegisterWorker, *, incarnation: int, no
         "slot_count": len(body.slots),
         "labels": list(body.labels),
         "start_id": body.start_id,
+        "token_id": token_id,
         "registered_at": now,
         "last_seen_at": now,
     }
     return WorkerId(tx.execute(insert(workers).values(values).returning(workers.c.id)).scalar_one())
 
 
-def incarnations(tx: Transaction, name: str) -> tuple[int, WorkerId | None]:
-    """(how many this name has had, the id of the last one)."""
+def incarnations(tx: Transaction, name: str) -> tuple[int, WorkerRow | None]:
+    """(how many this name has had, the last one)."""
     row = tx.execute(
-        select(workers.c.id, workers.c.incarnation)
+        select(workers)
         .where(workers.c.name == name)
         .order_by(workers.c.incarnation.desc())
         .limit(1)
         .with_for_update()
     ).one_or_none()
-    return (0, None) if row is None else (row.incarnation, row.id)
+    return (0, None) if row is None else (row.incarnation, _row(row))
 
 
 def of_start(tx: Transaction, name: str, start_id: str) -> WorkerRow | None:
@@ -120,7 +126,7 @@ def set_state(tx: Transaction, worker_id: WorkerId, state: WorkerState) -> None:
 
 
 def seen(tx: Transaction, worker_id: WorkerId, *, now: datetime) -> None:
-    tx.execute(update(workers).where(workers.c.id == worker_id).values(last_seen_at=now))
+    tx.execute(_SEEN, {"key": worker_id, "now": now})
 
 
 def _row(row: Row[Any]) -> WorkerRow:
@@ -135,4 +141,4 @@ def _row(row: Row[Any]) -> WorkerRow:
         registered_at=row.registered_at,
         last_seen_at=row.last_seen_at,
     )
-    return WorkerRow(worker, tuple(row.labels))
+    return WorkerRow(worker, tuple(row.labels), row.token_id)

@@ -13,6 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
+from hpsearch.client import Client
+from hpsearch.errors import NotFound
 from hpsearch.home import Home
 
 pytestmark = pytest.mark.e2e
@@ -77,6 +79,17 @@ def rows(home: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in found.stdout.splitlines()]
 
 
+def states(home: Path, name: str) -> set[str]:
+    """The trials' states, asked of the server that runs there: a command for each look would cost what the run needs."""
+    address = Home(home).read_address()
+    assert address is not None
+    with Client(address.url, Home(home).read_token()) as client:
+        try:
+            return {str(trial.state) for trial in client.study(name).trials()}
+        except NotFound:
+            return set()  # not sent yet
+
+
 def companions(process: "subprocess.Popen[str]") -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
@@ -85,7 +98,7 @@ def test_killed_run_goes_on_and_a_finished_one_says_so(tmp_path: Path) -> None:
     home, folder = tmp_path / "home", study(tmp_path / "grid", GRID.replace("epochs: 3", "epochs: 20"))
     process = start(home, folder, "--workers", 2)
     until(lambda: Home(home).read_address() is not None, "a server")
-    until(lambda: any(row["state"] == "completed" for row in rows(home, "little-grid")), "a result")
+    until(lambda: "completed" in states(home, "little-grid"), "a result")
     crew = companions(process)
     process.kill()
     process.communicate()
@@ -126,7 +139,7 @@ def test_interrupted_run_hands_its_trials_back(tmp_path: Path) -> None:
     home, folder = tmp_path / "home", study(tmp_path / "grid", LONG)
     process = start(home, folder)
     until(lambda: Home(home).read_address() is not None, "a server")
-    until(lambda: any(row["state"] == "running" for row in rows(home, "long-grid")), "a running trial")
+    until(lambda: "running" in states(home, "long-grid"), "a running trial")
     crew = companions(process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

@@ -3,7 +3,6 @@
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
@@ -24,6 +23,7 @@ from hpsearch.records import (
     RunState,
     Slot,
     StudyState,
+    TokenId,
     Trial,
     TrialId,
     TrialState,
@@ -44,24 +44,13 @@ from hpsearch.wire import (
     ReportRequest,
     RunReport,
 )
+from tests.faults.attempt import Attempt
 
 LEASE = 30.0
 NAMES = ("a", "b", "c")
+TOKENS = {"a": TokenId(1), "b": TokenId(1), "c": TokenId(2)}  # one speaks for two of the workers
 RESULTS = (TrialState.COMPLETED, TrialState.DIVERGED, TrialState.PRUNED)
 numbers = itertools.count()
-
-
-@dataclass
-class Attempt:
-    """What the model knows of a run."""
-
-    worker: WorkerId
-    trial: TrialId
-    epoch: int
-    lease_until: datetime
-    active: bool = True
-    outcome: Outcome | None = None
-    seqs: dict[int, int] = field(default_factory=dict)  # acknowledged: points by number
 
 
 def outcome_of(kind: str, value: float) -> Outcome:
@@ -85,6 +74,7 @@ class Calls(RuleBasedStateMachine):
         self.runs: dict[RunId, Attempt] = {}
         self.requests: dict[str, tuple[WorkerId, tuple[RunId, ...]]] = {}
         self.current: dict[str, WorkerId] = {}
+        self.tokens: dict[WorkerId, TokenId] = {}
         self.results: dict[TrialId, tuple[TrialState, float | None]] = {}
         self.budget = budget
         self.max_failures = failures
@@ -117,7 +107,8 @@ class Calls(RuleBasedStateMachine):
         told = {"all": tuple(Interrupted(run_id=run) for run in held), "none": (), "unknown": None}[knows]
         slot = Slot(device="cpu", index=0, name="cpu")
         body = RegisterWorker(name=own, host="h", version="0", slots=(slot,), interrupted=told)
-        self.current[name] = workers.register(self.db, body, now=self.now).id
+        self.current[name] = workers.register(self.db, body, by=TOKENS[name], now=self.now).id
+        self.tokens[self.current[name]] = TOKENS[name]
         for run in held:
             self.runs[run].active = False
 
@@ -133,7 +124,8 @@ class Calls(RuleBasedStateMachine):
         else:
             request, before = f"request-{next(numbers)}", ()
         body = LeaseRequest(worker_id=worker, request_id=request, max_trials=most)
-        given = leases.lease(self.db, body, now=self.now, lease_seconds=LEASE).leases
+        by = self.tokens[worker]
+        given = leases.lease(self.db, body, by=by, now=self.now, lease_seconds=LEASE).leases
         ids = tuple(one.run_id for one in given)
         if before:
             assert ids == before, "a repeated request is given what it was given"
@@ -143,17 +135,25 @@ class Calls(RuleBasedStateMachine):
         until = self.now + timedelta(seconds=LEASE)
         for one in given:
             assert not any(r.active and r.trial == one.trial_id for r in self.runs.values())
-            self.runs[one.run_id] = Attempt(worker, one.trial_id, one.epoch, until)
+            self.runs[one.run_id] = Attempt(worker, by, one.trial_id, one.epoch, until)
 
     @precondition(lambda self: self.runs)
-    @rule(data=st.data(), seq=st.integers(0, 3), count=st.integers(1, 3), foreign=st.booleans())
-    def measure(self, data: st.DataObject, seq: int, count: int, foreign: bool) -> None:
-        """Points of any run, by its worker or another, numbered anew or again."""
+    @rule(
+        data=st.data(),
+        seq=st.integers(0, 3),
+        count=st.integers(1, 3),
+        foreign=st.booleans(),
+        by=st.none() | st.sampled_from(sorted(set(TOKENS.values()))),
+    )
+    def measure(self, data: st.DataObject, seq: int, count: int, foreign: bool, by: TokenId | None) -> None:
+        """Points of any run, by its worker or another, with its own token or any, numbered anew or again."""
         run, worker = self._pick(data, foreign)
         series = {"loss": Points(steps=tuple(range(count)), values=(0.5,) * count)}
-        status = self._report(worker, RunReport(run_id=run, seq=seq, series=series))
+        status = self._report(worker, RunReport(run_id=run, seq=seq, series=series), by)
         one = self.runs[run]
-        if one.active and worker == one.worker:
+        if by not in (None, one.token):
+            assert status == "lease_lost"
+        elif one.active and worker == one.worker:
             assert status == "ok"
             one.seqs.setdefault(seq, count)
         elif status == "ok":  # only what was said before the end
@@ -193,7 +193,8 @@ class Calls(RuleBasedStateMachine):
         worker = data.draw(st.sampled_from(sorted(self.current.values())))
         claimed = data.draw(st.sets(st.sampled_from(sorted(self.runs)))) if self.runs else set()
         body = HeartbeatRequest(runs=tuple(sorted(claimed)))
-        answer = leases.heartbeat(self.db, worker, body, now=self.now, lease_seconds=LEASE)
+        by = self.tokens[worker]
+        answer = leases.heartbeat(self.db, worker, body, by=by, now=self.now, lease_seconds=LEASE)
         held = {run for run in claimed if self.runs[run].active and self.runs[run].worker == worker}
         assert set(answer.lost) == claimed - held
         for run in held:
@@ -254,9 +255,10 @@ class Calls(RuleBasedStateMachine):
             return run, data.draw(st.sampled_from(others))
         return run, self.runs[run].worker
 
-    def _report(self, worker: WorkerId, one: RunReport) -> str:
+    def _report(self, worker: WorkerId, one: RunReport, by: TokenId | None = None) -> str:
+        """With the worker's own token where none is given."""
         body = ReportRequest(worker_id=worker, reports=(one,))
-        (result,) = leases.report(self.db, body, now=self.now).results
+        (result,) = leases.report(self.db, body, by=by or self.tokens[worker], now=self.now).results
         return result.status
 
     def _note(self, one: Attempt, outcome: Outcome) -> None:

@@ -1,5 +1,6 @@
 """Figures of the fault tests: `--figures FILE` collects them, one JSON line each."""
 
+import logging
 import os
 import tempfile
 import time
@@ -60,6 +61,14 @@ def figure(request: pytest.FixtureRequest) -> Figure:
         ).append_to(Path(where))
 
     return say
+
+
+@pytest.fixture
+def silent() -> Iterator[None]:
+    """The service warns of each refused write; a storm has thousands."""
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

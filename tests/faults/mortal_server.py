@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -22,16 +22,14 @@ SERVICE = Path("hpsearch", "service").as_posix()
 
 
 class Fate:
-    """A file that names one death. The server that dies of it removes it first: its successor lives."""
+    """A file that names a death, or two. The server that dies of the first one removes it before: its successor lives."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def arm(self, side: Side, function: str) -> None:
-        """`function`: of the service, whose commit it is."""
-        temporary = self._path.with_suffix(".new")
-        temporary.write_text(f"{side} {function}")
-        temporary.replace(self._path)
+    def arm(self, side: Side, function: str, *, then: Side | None = None) -> None:
+        """`function`: of the service, whose commit it is. `then`: how the successor dies there."""
+        self._write(f"{one} {function}" for one in (side, then) if one is not None)
 
     @property
     def armed(self) -> bool:
@@ -39,14 +37,23 @@ class Fate:
 
     def strikes(self, side: Side) -> bool:
         try:
-            what, function = self._path.read_text().split()
+            what, function = self._path.read_text().splitlines()[0].split()
         except FileNotFoundError:
             return False
         return what == side and (side == "answered" or _called_from(function))
 
     def die(self) -> None:
-        self._path.unlink()
+        left = self._path.read_text().splitlines()[1:]
+        if left:
+            self._write(left)
+        else:
+            self._path.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def _write(self, lines: Iterable[str]) -> None:
+        temporary = self._path.with_suffix(".new")
+        temporary.write_text("\n".join(lines))
+        temporary.replace(self._path)
 
 
 def _called_from(function: str) -> bool:

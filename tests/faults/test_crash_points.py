@@ -20,7 +20,7 @@ from tests.faults.lone_worker import LoneWorker
 from tests.faults.mortal_server import Fate, Side, Supervisor
 from tests.faults.sizes import sized
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(7_200)]
 
 SIDES: tuple[Side, ...] = ("before", "after", "answered")
 # What the worker calls -> the service's function that commits.
@@ -32,7 +32,7 @@ FUNCTIONS = {
     "points": "report_all",
     "result": "report_all",
 }
-LEASE_SECONDS = 2.0
+LEASE_SECONDS = 2.0  # shorter ones run out on a loaded machine, three times for one trial
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_server_killed_at_each_commit_and_each_answer_loses_and_repeats_nothin
     tmp_path: Path, settings: Settings, client: Client, database_url: str, figure: Figure
 ) -> None:
     fate = Fate(tmp_path / "fate")
-    rounds = sized(5, 10)
+    rounds = sized(5, 100)
     supervisor = Supervisor(settings, tmp_path / "fate")
     try:
         played = [play_round(client, fate, f"study-{number}") for number in range(rounds)]
@@ -103,11 +103,10 @@ def play_round(client: Client, fate: Fate, name: str) -> tuple[str, list[LoneWor
         before("create")
         answered(client, name, planned)
     workers = [LoneWorker(client, f"{name}-{number}", before) for number in range(len(SIDES))]
-    for side in SIDES[:2]:
-        while not workers[0].work_one(forsake=True):
-            time.sleep(0.05)
-        fate.arm(side, "_reap")
-        wait_until_struck(fate)
+    while not workers[0].work_one(forsake=True):
+        time.sleep(0.05)
+    fate.arm("before", "_reap", then="after")  # of the same lease: the next server reaps it again
+    wait_until_struck(fate)
     for worker in itertools.cycle(workers):
         if not worker.work_one() and study_is_over(client, name):
             break

@@ -9,13 +9,13 @@ from tests.faults.calls import Calls
 from tests.faults.conftest import Figure
 from tests.faults.sizes import sized
 
-pytestmark = pytest.mark.timeout(7_200)
+pytestmark = [pytest.mark.timeout(7_200), pytest.mark.usefixtures("silent")]
 STEPS = 50
 
 
 def test_any_order_of_calls_keeps_every_promise(db: Database, figure: Figure) -> None:
     machine = type("OneDatabase", (Calls,), {"db": db})
-    examples = sized(200, 2_000) if db.dialect == "sqlite" else sized(40, 300)
+    examples = sized(200, 5_000) if db.dialect == "sqlite" else sized(100, 500)
     how = settings(
         max_examples=examples,
         stateful_step_count=STEPS,

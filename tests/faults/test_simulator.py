@@ -1,9 +1,6 @@
 """T2, T5, T7 and T9 in virtual time: each failure is one seed."""
 
-import logging
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,36 +17,26 @@ from tests.faults.conftest import Figure
 from tests.faults.simulator import CALM, LEASE, STORM, WRITE_POINTS, Faults, MortalDatabase, Simulation
 from tests.faults.sizes import sized
 
-pytestmark = pytest.mark.timeout(7_200)
+pytestmark = [pytest.mark.timeout(7_200), pytest.mark.usefixtures("silent")]
 
 
 PARTS = 4  # of the storm, so that several processes may share it
 
 
 @pytest.fixture(scope="session")
-def empty(sqlite_template: Path) -> Iterator[Callable[[], MortalDatabase]]:
-    """Makes the one database empty again: in memory where there is one, its statements compiled once for all seeds."""
-    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=place) as folder:
-        path = Path(folder) / "hpsearch.db"
-        db = MortalDatabase.open(f"sqlite:///{path}", migrate=False)
-        assert isinstance(db, MortalDatabase)
+def empty(sqlite_template: Path, memory_folder: Path) -> Iterator[Callable[[], MortalDatabase]]:
+    """Makes the one database empty again, its statements compiled once for all seeds."""
+    path = memory_folder / "simulated.db"
+    db = MortalDatabase.open(f"sqlite:///{path}", migrate=False)
+    assert isinstance(db, MortalDatabase)
 
-        def again() -> MortalDatabase:
-            db.close()  # its connections; the next transaction opens new ones
-            shutil.copyfile(sqlite_template, path)
-            return db
+    def again() -> MortalDatabase:
+        db.close()  # its connections; the next transaction opens new ones
+        shutil.copyfile(sqlite_template, path)
+        return db
 
-        yield again
-        db.close()
-
-
-@pytest.fixture(autouse=True)
-def silent() -> Iterator[None]:
-    """The service warns of each refused write; a storm has thousands."""
-    logging.disable(logging.WARNING)
-    yield
-    logging.disable(logging.NOTSET)
+    yield again
+    db.close()
 
 
 def play(
@@ -69,7 +56,7 @@ def play(
 def test_a_storm_of_faults_loses_and_repeats_nothing(
     empty: Callable[[], MortalDatabase], part: int, figure: Figure
 ) -> None:
-    seeds, trials = 300, 100
+    seeds, trials = sized(300, 1_200), 100
     hours, lost_on_the_way, own = 0.0, 0, range(part, seeds, PARTS)
     for seed in own:
         simulation, broken, lost = play(empty(), seed, trials, STORM)

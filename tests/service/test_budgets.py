@@ -107,3 +107,13 @@ def test_a_packs_slot_is_counted_once_however_many_trials_it_holds(fleet: Any, m
     with fleet.db.read() as tx:
         used = lookup.study(tx, "grid").device_seconds
     assert used == 100 * len(pack)
+
+
+def test_minutes_run_from_the_first_claim_and_no_later_one_puts_them_off(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid(budget={"minutes": 10}))
+    worker = fleet.worker()
+    fleet.one(worker)
+    fleet.clock.advance(360)
+    fleet.one(worker)
+    fleet.clock.advance(360)
+    assert fleet.lease(worker) == ()

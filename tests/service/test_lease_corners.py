@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from hpsearch.errors import LeaseLost, NotFound
-from hpsearch.records import FailureReason, StudyId, StudyState, TrialId, TrialState
+from hpsearch.records import FailureReason, Program, StudyId, StudyState, TrialId, TrialState
 from hpsearch.service import budgets, checkpoints, leases, lookup, packs, reaper, studies, trials, workers
 from hpsearch.store import runs as run_rows
 from hpsearch.store import studies as study_rows
@@ -171,3 +171,31 @@ def test_a_trial_that_was_stopped_while_its_worker_vanished_is_cancelled_and_not
     ended = trials.get(fleet.db, third.trial_id)
     assert (ended.state, ended.reason, ended.message) == (TrialState.CANCELLED, None, "stopped by the user")
     assert studies.get(fleet.db, "small").state is StudyState.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("program", "budget", "kept"),
+    [
+        ({"kind": "train"}, {"epochs": 3}, True),
+        ({"kind": "train"}, {"steps": 100}, False),
+        ({"kind": "train"}, None, False),
+        ({"kind": "train", "subset_batches": 8}, {"epochs": 3}, False),
+        ({"kind": "train", "test": True}, {"epochs": 3}, False),
+        ({"kind": "check"}, {"epochs": 3}, False),
+    ],
+)
+def test_the_last_state_is_kept_of_what_a_recipe_may_train_longer(
+    fleet: Any, make: Any, program: dict[str, Any], budget: dict[str, Any] | None, kept: bool
+) -> None:
+    fleet.study(make.grid("recipe", method="recipe", grid={}))
+    trial = fleet.trials("recipe")[0]
+    whole = Program.model_validate(program).model_dump(mode="json")
+    with fleet.db.write() as tx:
+        changed = update(trials_table).where(trials_table.c.id == trial.id)
+        tx.execute(changed.values(program=whole, budget=budget))
+    assert fleet.one(fleet.worker()).keep_last is kept
+
+
+def test_no_state_is_kept_of_a_grids_trial(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid(fixed={"epochs": 3}))
+    assert fleet.one(fleet.worker()).keep_last is False

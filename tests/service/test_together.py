@@ -130,7 +130,7 @@ def test_reports_that_arrive_together_are_fenced_and_answered_each_by_itself(
         now=fleet.clock.now,
     )
     assert [one.response.results[0].status for one in stored] == ["lease_lost", "ok", "ok", "refused", "ok"]
-    assert len(writes) == 1
+    assert len(writes) == 2  # the reports, and the event of the foreign one
     assert [trial.value for trial in fleet.trials("grid")[:2]] == [0.5, 0.8]
     assert studies.get(fleet.db, "grid").best_value == 0.8
     finished = [e for e in studies.events(fleet.db, "grid", after=0, limit=100) if e.kind == "trial_finished"]

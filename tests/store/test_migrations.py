@@ -1,9 +1,11 @@
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from hpsearch.errors import InvalidInput
+from hpsearch.store import migrate
 from hpsearch.store.engine import Database
 from hpsearch.store.tables import metadata
 
@@ -32,3 +34,23 @@ def test_a_database_of_a_newer_program_is_refused(database_url: str) -> None:
     database.close()
     with pytest.raises(InvalidInput, match="can't be migrated"):
         Database.open(database_url)
+
+
+def test_a_database_of_the_version_before_is_brought_up_to_date_with_what_is_in_it(database_url: str) -> None:
+    older = Database.open(database_url, migrate=False)
+    with older.write() as tx:
+        command.downgrade(migrate.config(tx), "0002")
+        tx.execute(
+            text(
+                "INSERT INTO workers (name, incarnation, state, host, version, slots, slot_count, labels, registered_at,"
+                " last_seen_at) VALUES ('node', 1, 'active', 'h', '0', '[]', 0, '[]', 0, 0)"
+            )
+        )
+    older.close()
+    newer = Database.open(database_url)
+    with newer.read() as tx:
+        context = MigrationContext.configure(tx, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        ((name, token),) = tx.execute(text("SELECT name, token_id FROM workers")).all()
+    newer.close()
+    assert (name, token) == ("node", None)
