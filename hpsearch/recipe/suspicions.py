@@ -55,7 +55,6 @@ def suspicions(case: Case) -> Iterator[Suspicion]:
 
 def general(case: Case) -> tuple[Raise, ...]:
     """Rates, length and size, in the order in which this run's curve makes them likely."""
-    rates: tuple[Raise, ...]
     if case.run.diverged or not case.learned:
         rates = (rate_too_high, rate_too_low) if steps_are_large(case) else (rate_too_low, rate_too_high)
         return (*rates, _too_small)
@@ -65,6 +64,10 @@ def general(case: Case) -> tuple[Raise, ...]:
         return (_train_longer, rate_too_low, rate_too_high, _too_small)
     if case.number("batch_size") <= TINY_BATCH:  # each step is mostly noise, which a lower rate averages out
         return (rate_too_high, _plateau, rate_too_low, _too_small, _train_longer)
+    return _of_long_runs(case)
+
+
+def _of_long_runs(case: Case) -> tuple[Raise, ...]:
     if case.still_falling or case.number("warmup_epochs") > LONG_WARMUP * case.epochs:
         rough = jumps(case) or case.number("momentum") > HIGH_MOMENTUM
         rates = (rate_too_high, rate_too_low) if rough else (rate_too_low, rate_too_high)
