@@ -12,6 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SERVICES = ("pypi", "osv")  # the second where the first does not answer
+PATIENCE_SECONDS = 60.0
 
 
 def asked(service: str) -> list[dict[str, Any]] | None:
@@ -26,10 +27,10 @@ def asked(service: str) -> list[dict[str, Any]] | None:
         "--vulnerability-service",
         service,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
         dependencies: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, subprocess.TimeoutExpired):
         return None  # it says on standard error that the service can't be reached
     return dependencies if any("skip_reason" not in one for one in dependencies) else None
 
