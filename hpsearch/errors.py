@@ -114,6 +114,12 @@ class TrialError(HpsearchError):
     reason = "error"
 
 
+class UnknownClass(TrialError):
+    """A task file without the class that was asked for."""
+
+    code = "unknown_class"
+
+
 class TaskNotAllowed(TrialError):
     code = "task_not_allowed"
     reason = "task_not_allowed"

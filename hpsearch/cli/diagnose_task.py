@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpsearch.cli.judged import Judged
-from hpsearch.errors import HpsearchError, InvalidInput
+from hpsearch.errors import HpsearchError, InvalidInput, UnknownClass
 from hpsearch.paramsfile import load_params, parse_settings
 from hpsearch.tasks import FileTask
 from hpsearch.vocabulary import Knob, knobs_of
@@ -42,6 +42,8 @@ def judged(
             knobs = knobs_of({name: Knob.parse(words) for name, words in task.knobs.items()})
             known = {**(load_params(params, knobs) if params else {}), **parse_settings(settings, knobs)}
             found = diagnose(task, known, seed=seed, probes=probes)
+    except UnknownClass as error:
+        raise InvalidInput(error.message) from None
     except HpsearchError:
         raise
     except (Exception, SystemExit) as error:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hpsearch.command import CommandTask
-from hpsearch.errors import TaskNotAllowed, TrialError, unknown
+from hpsearch.errors import TaskNotAllowed, TrialError, UnknownClass, unknown
 from hpsearch.tasks import FileTask
 from hpsearch.tasks import Task as TaskSpec
 from hpsearch.training.named import DatasetModel
@@ -74,8 +74,13 @@ def _instance(spec: FileTask, path: Path, source: bytes) -> Task:
     exec(code, module.__dict__)  # noqa: S102  # nosec B102
     found = getattr(module, spec.class_name, None)
     if found is None:
-        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
-        raise TrialError(f"{spec.file}: {unknown('class', spec.class_name, classes or ['(none)'])}")
-    if not (isinstance(found, type) and issubclass(found, Task)):
+        tasks = [key for key, value in vars(module).items() if _is_task(value) and value is not Task]
+        raise UnknownClass(f"{spec.file}: {unknown('class', spec.class_name, tasks or ['(none)'])}")
+    if not _is_task(found):
         raise TrialError(f"{spec.class_name} in {spec.file} must be a subclass of hpsearch.training.Task")
-    return found()
+    task: Task = found()
+    return task
+
+
+def _is_task(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Task)

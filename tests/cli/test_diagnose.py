@@ -264,7 +264,7 @@ def test_task_with_a_wrong_learning_rate_is_found_out_by_a_probe(
 @pytest.mark.parametrize(
     ("source", "arguments", "code", "words"),
     [
-        ("task.py:Cluster", [], 1, "unknown class 'Cluster'; did you mean 'Clusters'?"),
+        ("task.py:Cluster", [], 2, "unknown class 'Cluster'; did you mean 'Clusters'?"),
         (
             "task.py:Clusters",
             ["--set", "widht=3"],
