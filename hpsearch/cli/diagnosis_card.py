@@ -113,7 +113,8 @@ def _proof(console: Console, probe: Mapping[str, Any] | None) -> None:
     changed = ", ".join(f"{name} {_value(value)}" for name, value in changes.items())
     pair = f"{probe.get('metric', '')} {_value(probe.get('before'))} → {_value(probe.get('after'))}".strip()
     epochs = probe.get("epochs")
-    length = f" after {_value(epochs)} epochs" if epochs is not None else ""
+    unit = "epoch" if epochs == 1 else "epochs"
+    length = f" after {_value(epochs)} {unit}" if epochs is not None else ""
     console.print()
     console.print(Text(f"probe, the same run with {changed}: {pair}{length}", style="bold"), soft_wrap=True)
 
