@@ -32,40 +32,28 @@ def register(
 ) -> Checkpoint:
     """Make a stored file the run's newest checkpoint of that name. Raises LeaseLost where the run is over, another
     worker's, or its worker another token's than `by`; while its lease is held, that is an event of its study."""
-    found = _register(db, run_id, worker_id, name, step, size, sha256, path, by=by, now=now)
-    if isinstance(found, Checkpoint):
-        return found
-    refusals.record(db, [found], now=now)
-    raise LeaseLost(f"run {run_id} is not this worker's; drop it")
 
+    @retried
+    def registered() -> Checkpoint | Refusal:
+        with db.write() as tx:
+            row = runs.lock(tx, [run_id]).get(run_id)
+            if row is None:
+                raise LeaseLost(f"there is no run {run_id}; drop it")
+            if row.active and (row.run.worker_id != worker_id or not speaks_for(by, row.token_id)):
+                return Refusal(row, "checkpoint", worker_id, by)
+            if not row.active:
+                raise LeaseLost(f"run {run_id} is {row.run.state}; drop it")
+            checkpoint = Checkpoint(
+                trial_id=row.run.trial_id, run_id=run_id, name=name, step=step, size=size, sha256=sha256
+            )
+            checkpoints.put(tx, checkpoint, str(path), now=now)
+            return checkpoint
 
-@retried
-def _register(
-    db: Database,
-    run_id: RunId,
-    worker_id: WorkerId,
-    name: Literal["best", "last"],
-    step: int,
-    size: int,
-    sha256: str,
-    path: Path,
-    *,
-    by: TokenId | None,
-    now: datetime,
-) -> Checkpoint | Refusal:
-    with db.write() as tx:
-        row = runs.lock(tx, [run_id]).get(run_id)
-        if row is None:
-            raise LeaseLost(f"there is no run {run_id}; drop it")
-        if row.active and (row.run.worker_id != worker_id or not speaks_for(by, row.token_id)):
-            return Refusal(row, "checkpoint", worker_id, by)
-        if not row.active:
-            raise LeaseLost(f"run {run_id} is {row.run.state}; drop it")
-        checkpoint = Checkpoint(
-            trial_id=row.run.trial_id, run_id=run_id, name=name, step=step, size=size, sha256=sha256
-        )
-        checkpoints.put(tx, checkpoint, str(path), now=now)
-        return checkpoint
+    found = registered()
+    if isinstance(found, Refusal):
+        refusals.record(db, [found], now=now)
+        raise LeaseLost(f"run {run_id} is not this worker's; drop it")
+    return found
 
 
 def find(

@@ -3,7 +3,6 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +13,7 @@ from hpsearch.records import FailureReason, Outcome, RunId, RunState, Series, St
 from hpsearch.store import studies
 from hpsearch.store.engine import Transaction
 from hpsearch.store.metrics import pack
-from hpsearch.store.runs import END, RunRow
+from hpsearch.store.runs import END, RunRow, end_values, ended
 from hpsearch.store.tables import events, metric_chunks, trials
 
 # Built once: building a statement takes as long as running it.
@@ -91,21 +90,9 @@ class Batch:
         now: datetime,
     ) -> RunRow:
         """The active run ends; returns it as it will be."""
-        self._ended.append(
-            {
-                "key": row.id,
-                "state": state,
-                "reason": reason,
-                "message": message,
-                "finished_at": now,
-                "last_seq": row.last_seq,
-                "outcome_digest": outcome_digest,
-            }
-        )
-        ended = row.run.model_copy(
-            update={"state": state, "reason": reason, "message": message, "finished_at": now}
-        )
-        return replace(row, run=ended, outcome_digest=outcome_digest)
+        found = ended(row, state, reason=reason, message=message, outcome_digest=outcome_digest, now=now)
+        self._ended.append(end_values(found))
+        return found
 
     def event(self, study_id: StudyId, kind: str, data: dict[str, Any], *, now: datetime) -> None:
         self._events.append({"study_id": study_id, "kind": kind, "data": data, "at": now})

@@ -236,22 +236,38 @@ def end(
     now: datetime,
 ) -> RunRow:
     """The active run ends; returns it as it is now. The caller holds its lock."""
-    ended = row.run.model_copy(
+    found = ended(row, state, reason=reason, message=message, outcome_digest=outcome_digest, now=now)
+    tx.execute(END, end_values(found))
+    return found
+
+
+def ended(
+    row: RunRow,
+    state: RunState,
+    *,
+    reason: FailureReason | None,
+    message: str,
+    outcome_digest: str | None,
+    now: datetime,
+) -> RunRow:
+    """The run as it is after its end."""
+    run = row.run.model_copy(
         update={"state": state, "reason": reason, "message": message, "finished_at": now}
     )
-    tx.execute(
-        END,
-        {
-            "key": row.id,
-            "state": state,
-            "reason": reason,
-            "message": message,
-            "finished_at": now,
-            "last_seq": row.last_seq,
-            "outcome_digest": outcome_digest,
-        },
-    )
-    return replace(row, run=ended, outcome_digest=outcome_digest)
+    return replace(row, run=run, outcome_digest=outcome_digest)
+
+
+def end_values(row: RunRow) -> dict[str, Any]:
+    """What END takes for a run that has ended so."""
+    return {
+        "key": row.id,
+        "state": row.run.state,
+        "reason": row.run.reason,
+        "message": row.run.message,
+        "finished_at": row.run.finished_at,
+        "last_seq": row.last_seq,
+        "outcome_digest": row.outcome_digest,
+    }
 
 
 def active_by_worker(tx: Transaction) -> dict[WorkerId, int]:
