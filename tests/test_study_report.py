@@ -154,6 +154,8 @@ def test_what_probes_proved_of_a_trial_is_told_in_both_forms() -> None:
         assert words in page.text
         assert words in text.replace("\\", "")
     assert "proved by probes" in page.text
+    healthy = found.model_copy(update={"probe": None, "remedy": None, "cost": {"probe_steps": 0.0}})
+    assert "no probe was needed" in Page(report(make_study(), [], [], {}, [], [healthy])).text
 
 
 def test_long_list_of_trials_says_what_it_leaves_out() -> None:

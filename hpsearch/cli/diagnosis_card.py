@@ -17,6 +17,12 @@ SHOWN = ("loss", "train_loss", "val_loss")
 STYLES = {"ok": "bold green", "not_enough_evidence": "bold yellow"}
 
 
+def _how(found: Mapping[str, Any]) -> str:
+    if found.get("passive"):
+        return "passive, without a probe"
+    return "with probes" if (found.get("cost") or {}).get("probe_steps") else "no probe was needed"
+
+
 def show(judged: Judged) -> None:
     """The whole card on standard output; warnings about the input on standard error."""
     found, console = judged.document, output()
@@ -25,9 +31,9 @@ def show(judged: Judged) -> None:
     verdict = str(found["verdict"])
     head = Text.assemble((verdict, STYLES.get(verdict, "bold red")), f"  {_line(found['text'])}")
     console.print(head, soft_wrap=True)
-    kind = "passive, without a probe" if found.get("passive") else "with probes"
     console.print(
-        Text(f"{judged.subject}: confidence {found['confidence']:.2f}, {kind}", style="dim"), soft_wrap=True
+        Text(f"{judged.subject}: confidence {found['confidence']:.2f}, {_how(found)}", style="dim"),
+        soft_wrap=True,
     )
     _read_as(console, found.get("columns") or {})
     _picture(console, judged.curves, found.get("segment"))

@@ -74,7 +74,11 @@ def mark(evidence: Evidence) -> str:
 
 
 def how_sure(found: Diagnosis) -> str:
-    return "by its curves alone" if found.passive else "proved by probes" if found.probe else "with probes"
+    if found.passive:
+        return "by its curves alone"
+    if found.probe:
+        return "proved by probes"
+    return "with probes" if found.cost.get("probe_steps") else "no probe was needed"
 
 
 def worth_trying(remedy: Cure) -> list[str]:
