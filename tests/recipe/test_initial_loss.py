@@ -41,6 +41,7 @@ def test_a_healthy_network_passes_with_its_number_against_ln_10() -> None:
         ({"nonfinite_inputs": 3.0}, VerdictCode.INPUT_SCALE),
         ({"val_mean_shift": 4.0}, VerdictCode.VAL_MISMATCH),
         ({"val_std_ratio": 16.0}, VerdictCode.VAL_MISMATCH),
+        ({"val_std_ratio": 1.6}, VerdictCode.VAL_MISMATCH),
         ({"zero_weight_fraction": 1.0}, VerdictCode.BAD_INIT),
         ({"dead_fraction": 1.0}, VerdictCode.DEAD),
     ],

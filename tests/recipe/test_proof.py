@@ -1,0 +1,71 @@
+"""What a probe proves: bars that a change must clear before it is a cause."""
+
+from dataclasses import replace
+
+import pytest
+
+from hpsearch.recipe.case import Case, Level, Probe, Result
+from hpsearch.recipe.effects import Effect
+from hpsearch.recipe.examination import overfits
+from hpsearch.recipe.probing import followed, probes_of
+from hpsearch.recipe.proof import helps
+from hpsearch.recipe.suspicion import Suspicion
+from hpsearch.records import Outcome
+from hpsearch.space import Params
+from hpsearch.vocabulary import VerdictCode, hyperparameters
+from tests.recipe.world import check_outcome, curves
+
+CUT: Params = {"schedule": "step", "schedule_epochs": 0.0, "step_epochs": 20.0, "step_factor": 0.1}
+
+
+def measured(loss: float, share: float, count: int) -> Outcome:
+    """A run that stands still at this loss and this share, on both splits."""
+    shown = curves(
+        train_loss=[loss] * count, val_loss=[loss] * count, train=[share] * count, val=[share] * count
+    )
+    features = {"evaluations": float(count), "val_size": 2000.0, "objective_se": 0.001, "train_trend_p": 0.9}
+    return Outcome(state="completed", measurements={**shown, **features})
+
+
+def case_of(outcome: Outcome, **values: float | str) -> Case:
+    known = hyperparameters({}, dict(values))
+    return Case(known, 20.0, "accuracy", True, check_outcome(), Result("completed", outcome))
+
+
+@pytest.mark.parametrize(("gained", "proves"), [(0.012, False), (0.02, True)])
+def test_a_decay_must_gain_more_than_one_gains_any_run_at_a_constant_rate(
+    gained: float, proves: bool
+) -> None:
+    case = case_of(measured(0.2, 0.9, 20))
+    end = Level(0.9, 0.9, 0.98, 0.98)
+    after = Level(0.9 + gained, 0.9 + gained, 0.98 + gained, 0.98 + gained)
+    effect = Effect(Probe(CUT, 24, continues=True), end, after, end, noise=0.005, accuracy=True)
+    plateau = Suspicion(VerdictCode.PLATEAU_DECAY, "why", (CUT,), continues=True)
+    assert helps(case, plateau, effect, None) is proves
+
+
+@pytest.mark.parametrize(("val_loss", "found"), [(2.1, True), (0.5, False)])
+def test_a_gap_of_some_points_is_overfitting_where_validation_losses_explain_nothing(
+    val_loss: float, found: bool
+) -> None:
+    outcome = measured(0.01, 1.0, 20)
+    lagging = curves(train_loss=[0.01] * 20, val_loss=[val_loss] * 20, train=[1.0] * 20, val=[0.92] * 20)
+    outcome = replace_measured(outcome, lagging)
+    assert overfits(case_of(outcome)) is found
+
+
+def replace_measured(outcome: Outcome, changed: dict[str, object]) -> Outcome:
+    return outcome.model_copy(
+        update={"measurements": {**outcome.measurements, **changed, "val_loss_rise": 1.0}}
+    )
+
+
+def test_a_run_without_its_regularization_is_followed_to_the_end_of_its_own_schedule() -> None:
+    case = case_of(measured(1.5, 0.5, 20), schedule="cosine", weight_decay=0.1)
+    suspicion = Suspicion(VerdictCode.OVER_REGULARIZED, "heavy", ({"weight_decay": 0.0},))
+    (first,) = probes_of(case, suspicion)
+    assert (first.changes["schedule_epochs"], first.epochs) == (20.0, 5)
+    better = Result("completed", measured(1.2, 0.6, 5))
+    _, longer = followed(replace(case, results={first.key: better}), [suspicion])
+    (second,) = probes_of(case, longer)
+    assert (second.changes.get("schedule_epochs", 0.0), second.epochs) == (0.0, 14)
