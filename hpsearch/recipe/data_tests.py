@@ -8,9 +8,8 @@ from hpsearch.vocabulary import VerdictCode
 
 INPUT_MEAN, INPUT_STD_RATIO = 10.0, 100.0
 VAL_SHIFT = 0.5  # in standard deviations of the training inputs
-VAL_STD_RATIO = (
-    1.5  # either way; of two splits of the same data, 40 samples in one, 1.09 is the most that was seen
-)
+# A factor either way. Between two splits of the same data, with 40 samples in one, 1.09 is the most that was seen.
+VAL_STD_RATIO = 1.5
 LABEL_SIGNAL, LABEL_SHARE = 0.25, 0.7  # validation labels that follow the inputs; training labels that don't
 NEARLY_1 = 1 - 1e-9
 SURE = 3.0  # standard errors

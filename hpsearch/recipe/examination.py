@@ -31,9 +31,8 @@ from hpsearch.vocabulary import VerdictCode
 LEAST_EVALUATIONS = 3
 SMALL_GAP, GAP, WIDE_GAP, VAL_RISE = 0.02, 0.10, 0.20, 1.10
 SKILL_GAP, FAR_APART = 0.15, 0.5  # of the loss explained
-DATA_SLOPE = (
-    0.045  # of the validation figure that half of the training data cost; healthy runs lost 0.031 at most
-)
+# Of the validation figure that half of the training data cost: healthy runs lost 0.031 at most.
+DATA_SLOPE = 0.045
 
 
 def examine(case: Case) -> tuple[Probe, ...] | Verdict:
