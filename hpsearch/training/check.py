@@ -19,8 +19,9 @@ from hpsearch.training.initialization import weight_layers
 from hpsearch.training.input_statistics import input_statistics
 from hpsearch.training.label_signal import label_signal
 from hpsearch.training.output_bias import constant_outputs
-from hpsearch.training.prepared import Prepared, class_labels
+from hpsearch.training.prepared import Prepared
 from hpsearch.training.regularization import parameter_groups, penalty
+from hpsearch.training.targets import are_labels, class_labels
 
 VECTOR_SAMPLES = 1024  # that losses and activations at initialization are measured on
 IMAGE_SAMPLES = 256  # the least that recipe.md allows; images cost more
@@ -160,8 +161,7 @@ def _label_statistics(prepared: Prepared) -> dict[str, float]:
 def _target_std(prepared: Prepared) -> dict[str, float]:
     """`target_std`, the standard deviation of a regression's targets; nothing for classes and labels."""
     targets = prepared.some_targets()
-    values = targets.is_floating_point() and not bool(((targets == 0) | (targets == 1)).all())
-    return {"target_std": float(targets.double().std(correction=0))} if values else {}
+    return {} if are_labels(targets) else {"target_std": float(targets.double().std(correction=0))}
 
 
 def _yes_no_majority(targets: Tensor) -> float:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hpsearch.training.prepared import Prepared, class_labels
+from hpsearch.training.prepared import Prepared
+from hpsearch.training.targets import class_labels
 
 SAMPLES = 512  # in one comparison
 FEATURES = 2_048

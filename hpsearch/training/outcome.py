@@ -8,7 +8,8 @@ from hpsearch import curves
 from hpsearch.records import Number, Outcome
 from hpsearch.training.ensemble import ensemble_metric
 from hpsearch.training.monitors import peak_memory
-from hpsearch.training.prepared import Prepared, class_labels
+from hpsearch.training.prepared import Prepared
+from hpsearch.training.targets import class_labels
 from hpsearch.training.trainer import End, Trainer
 
 CURVE_POINTS = 24

@@ -9,12 +9,11 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from hpsearch.errors import TrialError
 from hpsearch.records import Program
 from hpsearch.space import Params
-from hpsearch.training.augmentation.mixing import CutMix, MixedLoss, Mixing, Mixup, Targets
+from hpsearch.training.augmentation.mixing import MixedLoss, Mixing, Targets, build_mixing
 from hpsearch.training.augmentation.pipeline import Augmentation, build_augmentation
-from hpsearch.training.augmentation.views import AveragedModel, Views, scales_up_to
+from hpsearch.training.augmentation.views import AveragedModel, Views, build_views
 from hpsearch.training.batches import Batch, DatasetSamples, Samples, TensorSamples, samples_of
 from hpsearch.training.counterfactual import enlarged, without_dropout
 from hpsearch.training.evaluation import Evaluation, evaluate
@@ -30,8 +29,9 @@ from hpsearch.training.pretrained import Pretrained
 from hpsearch.training.seeds import Seeds, seed_globals
 from hpsearch.training.subsets import fraction_of, some_of, subset_of
 from hpsearch.training.target_scaling import Rescaled, StandardizedLoss, TargetScale, fit_target_scale
+from hpsearch.training.targets import class_labels
 from hpsearch.training.task import Task
-from hpsearch.vocabulary import HYPERPARAMETERS, IMAGE_KNOBS, MIXING_KNOBS, REGRESSION_LOSSES, is_on
+from hpsearch.vocabulary import HYPERPARAMETERS, IMAGE_KNOBS, MIXING_KNOBS, is_on
 
 logger = logging.getLogger(__name__)
 TrainingBatch = tuple[Tensor, Targets]
@@ -196,17 +196,6 @@ class Prepared:
         return math.nan if labels is None else float(max(int(labels.max()) + 1, 2))
 
 
-def class_labels(targets: Tensor, metric: str) -> Tensor | None:
-    """Targets as one class index per sample, or None where they are none (regression, several labels)."""
-    if targets.ndim == 2 and targets.shape[1] == 1:
-        targets = targets[:, 0]
-    if targets.ndim != 1:
-        return None
-    if not targets.is_floating_point():
-        return targets
-    return targets.long() if metric in ("accuracy", "balanced_accuracy") else None
-
-
 def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: str) -> Prepared:
     """Data, losses and metric of one trial. Raises TrialError for what the task got wrong."""
     named = _named(params, task)
@@ -237,7 +226,7 @@ def prepare(task: Task, params: Params, program: Program, seeds: Seeds, device: 
         metric=metric,
         augmentation=_augmentation(named, train, preprocessing, seeds),
         mixing=_mixing(named, train, metric, seeds),
-        views=_views(named),
+        views=build_views(named),
         pretrained=task.pretrained(params),
     )
 
@@ -287,27 +276,7 @@ def _augmentation(
 
 
 def _mixing(params: Params, train: Samples, metric: Metric, seeds: Seeds) -> Mixing | None:
-    """Raises TrialError where both are asked for, or labels are no classes."""
-    wanted = [name for name in MIXING_KNOBS if is_on(params, name)]
-    if not wanted:
+    if not any(is_on(params, name) for name in MIXING_KNOBS):
         return None
-    if len(wanted) > 1:
-        raise TrialError("mixup and cutmix can't both be on; remove one")
     inputs, targets = train.take(some_of(train, STATISTICS, seeds, "statistics"))
-    is_label = not targets.is_floating_point() or bool(((targets == 0) | (targets == 1)).all())
-    if not (is_label or metric.name.endswith("accuracy")) or params["loss"] in REGRESSION_LOSSES:
-        raise TrialError(f"{wanted[0]} mixes class labels, and this task is a regression; remove {wanted[0]}")
-    if not inputs.is_floating_point():
-        raise TrialError(f"{wanted[0]} mixes floating-point inputs, not {inputs.dtype}; remove {wanted[0]}")
-    alpha = float(params[wanted[0]])
-    return Mixup(alpha) if wanted == ["mixup"] else CutMix(alpha)
-
-
-def _views(params: Params) -> Views | None:
-    name = params["test_time"]
-    if name == "none":
-        return None
-    if name == "flip":
-        return Views(flips=True)
-    scales = scales_up_to(float(params["test_scale"]), int(params["test_scales"]))
-    return Views(flips=name == "ten_crop", scales=scales)
+    return build_mixing(params, inputs, targets, metric.name)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hpsearch.errors import TrialError
 from hpsearch.training.losses import Loss
+from hpsearch.training.targets import are_labels
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class TargetScale:
 
 def fit_target_scale(targets: Tensor) -> TargetScale:
     """Of targets (B) or (B, K), one number for each of K; constant ones keep std 1. Raises TrialError for classes."""
-    if not targets.is_floating_point() or bool(((targets == 0) | (targets == 1)).all()):
+    if are_labels(targets):
         raise TrialError(
             "target_scaling standardizes the targets of a regression, and this task's are classes; remove target_scaling"
         )

@@ -14,7 +14,11 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from hpsearch.errors import TrialError
+from hpsearch.space import Params
 from hpsearch.training.losses import Loss
+from hpsearch.training.targets import are_labels
+from hpsearch.vocabulary import MIXING_KNOBS, REGRESSION_LOSSES, is_on
 
 
 @dataclass(frozen=True)
@@ -107,3 +111,19 @@ def beta(alpha: float, generator: Generator) -> float:
 def partners_of(inputs: Tensor, generator: Generator) -> Tensor:
     """A permutation of the batch on its device."""
     return torch.randperm(len(inputs), generator=generator).to(inputs.device)
+
+
+def build_mixing(params: Params, inputs: Tensor, targets: Tensor, metric: str) -> Mixing:
+    """What is asked for, one of the two, for training data like these. Raises TrialError where both are, or labels
+    are no classes.
+    """
+    wanted = [name for name in MIXING_KNOBS if is_on(params, name)]
+    if len(wanted) > 1:
+        raise TrialError("mixup and cutmix can't both be on; remove one")
+    (name,) = wanted
+    if not (are_labels(targets) or metric.endswith("accuracy")) or params["loss"] in REGRESSION_LOSSES:
+        raise TrialError(f"{name} mixes class labels, and this task is a regression; remove {name}")
+    if not inputs.is_floating_point():
+        raise TrialError(f"{name} mixes floating-point inputs, not {inputs.dtype}; remove {name}")
+    alpha = float(params[name])
+    return Mixup(alpha) if name == "mixup" else CutMix(alpha)

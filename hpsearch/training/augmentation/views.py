@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hpsearch.space import Params
+
 
 @dataclass(frozen=True)
 class Views:
@@ -69,3 +71,14 @@ class AveragedModel(nn.Module):
 def scales_up_to(largest: float, count: int) -> tuple[float, ...]:
     """`count` scales in equal steps above 1, the last one the largest."""
     return tuple(1 + (largest - 1) * step / count for step in range(1, count + 1))
+
+
+def build_views(params: Params) -> Views | None:
+    """The views of the hyperparameter `test_time`; None for the image alone."""
+    name = params["test_time"]
+    if name == "none":
+        return None
+    if name == "flip":
+        return Views(flips=True)
+    scales = scales_up_to(float(params["test_scale"]), int(params["test_scales"]))
+    return Views(flips=name == "ten_crop", scales=scales)
