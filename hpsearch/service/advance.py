@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from hpsearch.errors import Unavailable
-from hpsearch.recipe import one_trial, ranking
 from hpsearch.recipe import plan as recipe
+from hpsearch.recipe import ranking, trial_examination
 from hpsearch.records import (
     StageId,
     StageKind,
@@ -143,7 +143,7 @@ def _advance_examination(
     run = trials.get(tx, trial_id)
     if run is None or study.parent_id is None:
         raise ValueError(f"trial {trial_id} is gone")
-    found = one_trial.step(
+    found = trial_examination.step(
         spec,
         run,
         listing.checks(tx, study.parent_id),

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from hpsearch.diagnosis import Diagnosis, DiagnosisList, TrialDiagnosis
 from hpsearch.errors import Conflict
-from hpsearch.recipe import one_trial
+from hpsearch.recipe import trial_examination
 from hpsearch.records import FINISHED_STUDY_STATES, Stage, StageKind, StageState, Trial, TrialId, Verdict
 from hpsearch.service import examinations, lookup, passive_verdict
 from hpsearch.store import examinations as examination_rows
@@ -31,7 +31,7 @@ def diagnose(db: Database, trial_id: TrialId, *, now: datetime) -> TrialDiagnosi
     with db.write() as tx:
         trial = _judgeable(tx, trial_id)
         study = lookup.study_by_id(tx, trial.study_id)
-        if one_trial.why_passive(study.spec, trial) is None and _own_stage(tx, study, trial) is None:
+        if trial_examination.why_passive(study.spec, trial) is None and _own_stage(tx, study, trial) is None:
             examinations.begin(tx, study, trial, now=now)
         return _as_it_stands(tx, trial)
 
@@ -72,7 +72,7 @@ def _as_it_stands(tx: Transaction, trial: Trial) -> TrialDiagnosis:
     stage = _own_stage(tx, study, trial)
     if stage is not None:
         return _of_stage(tx, study, trial, stage)
-    why = one_trial.why_passive(study.spec, trial)
+    why = trial_examination.why_passive(study.spec, trial)
     if why is not None:
         return _passively(tx, study, trial, f"no probe was trained: {why}")
     return _passively(tx, study, trial, "", provable=study.study.examines is None)
@@ -106,7 +106,7 @@ def _own_stage(tx: Transaction, study: StudyRow, trial: Trial) -> Stage | None:
     known = stages.of_study(tx, study.id)
     if not any(stage.kind is StageKind.CURVES for stage in known):
         return None
-    stage = one_trial.own_stage(study.spec, known, trials.of_study(tx, study.id), trial)
+    stage = trial_examination.own_stage(study.spec, known, trials.of_study(tx, study.id), trial)
     if stage is None or stage.verdict is not None:
         return stage
     goes_on = stage.state is StageState.RUNNING and study.state not in FINISHED_STUDY_STATES
@@ -130,8 +130,8 @@ def _proved(tx: Transaction, trial: Trial, verdict: Verdict, examination: StudyR
 
 def _cost(trained: list[Trial]) -> dict[str, float]:
     """As `hpsearch.diagnose` counts: the run, where it was trained for this, apart from its probes."""
-    again = sum(trial.steps for trial in trained if trial.role == one_trial.REPEAT)
-    probes = sum(trial.steps for trial in trained if trial.role != one_trial.REPEAT)
+    again = sum(trial.steps for trial in trained if trial.role == trial_examination.REPEAT)
+    probes = sum(trial.steps for trial in trained if trial.role != trial_examination.REPEAT)
     return {**({"run_steps": float(again)} if again else {}), "probe_steps": float(probes)}
 
 

@@ -3,7 +3,7 @@
 A study of its own, because then nothing that its probes do can move the state, the counts, the ranking or the
 plan of the study it serves; leases, packs, retries and the reaper know no difference. It has that study's spec
 and so its task, seed and objective, shares its budget (`service.budgets`), and is paused, resumed, stopped,
-cancelled and deleted with it. `advance` asks `recipe.one_trial` what it needs next.
+cancelled and deleted with it. `advance` asks `recipe.trial_examination` what it needs next.
 """
 
 from datetime import datetime

@@ -6,7 +6,7 @@ from hpsearch import passive
 from hpsearch.curves import Curve
 from hpsearch.diagnosis import Diagnosis
 from hpsearch.recipe.history import Facts
-from hpsearch.recipe.one_trial import with_values
+from hpsearch.recipe.trial_examination import with_values
 from hpsearch.records import Series, Trial, TrialState, Verdict
 from hpsearch.service import series
 from hpsearch.spec import StudySpec

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from hpsearch.recipe import one_trial
+from hpsearch.recipe import trial_examination
 from hpsearch.recipe.decision import Finish
 from hpsearch.recipe.history import NO_REGULARIZATION
 from hpsearch.records import Budget, FailureReason, Outcome, Program, Trial, TrialPlan, Verdict
@@ -44,7 +44,9 @@ class Examination:
 
     def play(self) -> Verdict | Finish:
         for _ in range(50):
-            answer = one_trial.step(self.study, self.run, self.checks, self.trained, resumable=self.resumable)
+            answer = trial_examination.step(
+                self.study, self.run, self.checks, self.trained, resumable=self.resumable
+            )
             if not isinstance(answer, tuple):
                 return answer
             known = {trial.digest for trial in self.trained}
@@ -64,13 +66,13 @@ def test_a_longer_probe_goes_on_from_the_run_s_own_checkpoint() -> None:
     assert isinstance(verdict, Verdict)
     assert verdict.code is VerdictCode.TRAIN_LONGER
     assert {trial.continues for trial in played.longer()} == {played.run.id}
-    assert [t for t in played.trained if t.role == one_trial.REPEAT] == []
+    assert [t for t in played.trained if t.role == trial_examination.REPEAT] == []
 
 
 def test_without_a_checkpoint_the_run_is_repeated_once_and_gone_on_from() -> None:
     kept, played = Examination(run_of(), resumable=True), Examination(run_of(), resumable=False)
     assert played.play() == kept.play()
-    (repeat,) = (t for t in played.trained if t.role == one_trial.REPEAT)
+    (repeat,) = (t for t in played.trained if t.role == trial_examination.REPEAT)
     assert (repeat.params, repeat.budget, repeat.replicate) == (played.run.params, played.run.budget, 0)
     assert {trial.continues for trial in played.longer()} == {repeat.id}
     assert len(played.trained) == len(kept.trained) + 1
@@ -79,7 +81,7 @@ def test_without_a_checkpoint_the_run_is_repeated_once_and_gone_on_from() -> Non
 def test_a_repeat_that_failed_leaves_the_probe_to_train_from_the_start() -> None:
     class Unlucky(Examination):
         def train(self, plan: TrialPlan) -> Outcome:
-            if plan.role == one_trial.REPEAT:
+            if plan.role == trial_examination.REPEAT:
                 return Outcome(state="failed", reason=FailureReason.OOM)
             return super().train(plan)
 
@@ -98,7 +100,7 @@ def check_of(run: Trial, **changes: Any) -> Trial:
 
 
 def planned(run: Trial, *checks: Trial) -> str:
-    answer = one_trial.step(SPEC, run, checks, (), resumable=True)
+    answer = trial_examination.step(SPEC, run, checks, (), resumable=True)
     assert isinstance(answer, tuple)
     return answer[0].role
 
@@ -122,15 +124,15 @@ def test_probes_keep_what_the_run_itself_overrode() -> None:
 
 def test_a_short_trial_and_one_on_a_few_minibatches_are_not_probed() -> None:
     steps = run_of(budget=Budget(steps=100))
-    assert one_trial.why_passive(SPEC, steps) == "the trial was a short one, counted in steps"
+    assert trial_examination.why_passive(SPEC, steps) == "the trial was a short one, counted in steps"
     subset = run_of(program=Program(kind="train", subset_batches=4))
-    assert "a few minibatches" in str(one_trial.why_passive(SPEC, subset))
-    assert one_trial.why_passive(SPEC, run_of()) is None
+    assert "a few minibatches" in str(trial_examination.why_passive(SPEC, subset))
+    assert trial_examination.why_passive(SPEC, run_of()) is None
 
 
 def test_a_verdict_without_values_of_its_own_names_the_study_s() -> None:
     run = run_of()
     bare = Verdict(code=VerdictCode.OVERFIT, text="", confidence=0.5)
-    remedy = one_trial.with_values(SPEC, run, bare).remedy
+    remedy = trial_examination.with_values(SPEC, run, bare).remedy
     assert remedy is not None
     assert remedy.changes["weight_decay"]
