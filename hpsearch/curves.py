@@ -96,9 +96,11 @@ def features(curve: Curve, objective: str, direction: str) -> dict[str, float]:
     if "learning_rate" in arrays:
         found.update(_schedule_features(arrays, steps))
     for name in ("update_ratio", "grad_norm"):
-        if len(arrays.get(name, ())):
-            found[f"{name}_median"] = float(np.nanmedian(arrays[name]))
-            found[f"{name}_max"] = float(np.nanmax(arrays[name]))
+        values = arrays.get(name, np.empty(0))
+        known = values[~np.isnan(values)]  # of a run that diverged at once there may be none
+        if len(known):
+            found[f"{name}_median"] = float(np.median(known))
+            found[f"{name}_max"] = float(known.max())
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 

@@ -105,3 +105,10 @@ def test_no_feature_is_ever_non_finite() -> None:
         curve(loss=[1.0, math.nan, math.inf], val_loss=[math.nan, math.nan]), "val_loss", "minimize"
     )
     assert all(math.isfinite(value) for value in found.values())
+
+
+def test_a_run_that_left_at_its_first_step_is_measured_without_a_warning() -> None:
+    nothing = [math.nan, math.nan]
+    seen = curve(update_ratio=nothing, grad_norm=[math.nan, 3.0])
+    found = features(seen, "val_loss", "minimize")
+    assert found == {"grad_norm_median": 3.0, "grad_norm_max": 3.0}
