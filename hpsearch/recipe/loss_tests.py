@@ -10,6 +10,7 @@ from hpsearch.vocabulary import VerdictCode
 
 RATIO_LOW, RATIO_PASS, RATIO_FAIL = 0.9, 1.5, 2.0
 FLOOR_SHARE = 0.05  # the loss of perfect outputs, as a share of the expected loss
+FORGOTTEN = 30.0  # times: half a loss, or one summed over a few outputs, is somebody's choice
 DUPLICATE_TOLERANCE = 0.1  # a mean over the batch does not change when each sample stands twice
 
 
@@ -18,6 +19,11 @@ def ratio(check: Measured) -> float:
     losses = [loss for loss in check.measurement_list("initial_losses") if not math.isnan(loss)]
     expected = check.measurement("expected_loss")
     return statistics.median(losses) / expected if losses and expected > 0 else math.nan
+
+
+def forgotten(factor: float) -> bool:
+    """Whether a constant on a common loss is larger or smaller than anybody chooses."""
+    return factor > FORGOTTEN or 0 < factor < 1 / FORGOTTEN
 
 
 def headline(check: Measured) -> str:
@@ -41,6 +47,9 @@ def ratio_test(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     floor = RATIO_LOW * (min(expected, entropy) if not math.isnan(entropy) else expected) / expected
     evidence.append(Evidence(name="initial loss", value=loss, text="median of 5 initializations"))
     evidence.append(Evidence(name="expected loss", value=expected, text=expectation(check)))
+    factor = check.measurement("loss_factor")
+    if not math.isnan(factor) and factor != 1:
+        noted(evidence, "loss / a common loss", factor, f"within x{FORGOTTEN:g} of 1", not forgotten(factor))
     noted(
         evidence,
         "ratio",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from hpsearch.recipe.case import TINY_BATCH, Case
 from hpsearch.recipe.data_tests import badly_scaled
 from hpsearch.recipe.history import NO_REGULARIZATION
-from hpsearch.recipe.loss_tests import RATIO_FAIL, RATIO_PASS
+from hpsearch.recipe.loss_tests import RATIO_FAIL, RATIO_PASS, forgotten
 from hpsearch.recipe.loss_tests import ratio as initial_ratio
 from hpsearch.recipe.model_tests import DEAD_SHARE
 from hpsearch.recipe.rates import (
@@ -37,6 +37,9 @@ TINY = 0.02  # mean size of inputs, spread of targets
 JITTER = 1.0  # of the outputs' spread: a third of the last hidden units dropped
 FAR_TARGETS, WIDE_TARGETS = 3.0, 5.0
 ORDERED = 0.3
+ADAPTIVE = ("adam", "adamw", "rmsprop", "adagrad")  # divide by the gradient's size
+BESIDE_GRADIENT = ("weight_decay", "l1", "clip_norm")
+MOST_RATE = 1e2  # that the vocabulary allows
 FADING = 1e-2  # gradient or signal that arrives, below which vanishing is suspected
 STANDARD_INIT: Params = {"initialization": "kaiming", "output_scale": 1.0}
 DEFAULT_INIT: Params = {
@@ -102,6 +105,19 @@ def _target_scale(case: Case) -> Suspicion | None:
     advice = "standardize the targets (target_scaling: standardized)"
     change: Params = {"target_scaling": "standardized"}
     return Suspicion(VerdictCode.INPUT_SCALE, why, (change,), strong=True, advice=advice)
+
+
+def _loss_factor(case: Case) -> Suspicion | None:
+    """A loss that is a common one times a constant; optimizers that divide by the gradient's size don't see it."""
+    factor, rate = case.check.measurement("loss_factor"), case.number("learning_rate")
+    if case.values["optimizer"] in ADAPTIVE or not forgotten(factor):
+        return None
+    why = f"the loss is a common one times {factor:.3g}, and so are its gradients"
+    advice = f"take the factor {factor:.3g} out of the loss, or divide the learning rate by it"
+    # What is added to the gradient, or held against it, was meant for the gradient without the factor.
+    beside = {name: factor * size for name in BESIDE_GRADIENT if (size := case.number(name)) > 0}
+    change: Params = {"learning_rate": min(rate / factor, MOST_RATE), **beside}
+    return Suspicion(VerdictCode.LOSS_BUG, why, (change,), strong=True, advice=advice)
 
 
 def _initialization(case: Case) -> Suspicion | None:
@@ -256,7 +272,7 @@ def regularizers(case: Case) -> tuple[Params, ...]:
     e**2 over the run if the loss does not hold them, and softer labels for classes.
     """
     rate = case.number("learning_rate") / max(1 - case.number("momentum"), 1e-3)
-    adaptive = case.values["optimizer"] in ("adam", "adamw", "rmsprop", "adagrad")
+    adaptive = case.values["optimizer"] in ADAPTIVE
     steps = max(1.0, case.epochs * case.facts.steps_per_epoch)
     pull = 2 / ((case.number("learning_rate") if adaptive else rate) * steps)
     decay: Params = {"weight_decay": min(max(pull, case.number("weight_decay") * 3), 10.0)}
@@ -271,6 +287,7 @@ def regularizers(case: Case) -> tuple[Params, ...]:
 SPECIFIC: tuple[Raise, ...] = (
     _input_scale,
     _target_scale,
+    _loss_factor,
     _initialization,
     _unshuffled,
     _over_regularized,

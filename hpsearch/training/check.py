@@ -18,6 +18,7 @@ from hpsearch.training.evaluation_mode import evaluation_mode
 from hpsearch.training.initialization import weight_layers
 from hpsearch.training.input_statistics import input_statistics
 from hpsearch.training.label_signal import label_signal
+from hpsearch.training.loss_factor import loss_factor
 from hpsearch.training.output_bias import constant_outputs
 from hpsearch.training.prepared import Prepared
 from hpsearch.training.regularization import parameter_groups, penalty
@@ -69,6 +70,7 @@ def check(prepared: Prepared) -> Measurements:
         "output_std": float(probe.outputs.float().std(correction=0)),
         **_target_std(prepared),
         "duplicate_ratio": _duplicate_ratio(probe),
+        "loss_factor": loss_factor(prepared.loss, probe.outputs, probe.targets),
     }
     found.update(_sizes(prepared))
     found.update(_label_statistics(prepared))
