@@ -119,6 +119,13 @@ class Case:
     def end(self) -> Level:
         return self.level(self.run)
 
+    @cached_property
+    def best_val_skill(self) -> float:
+        """Of two evaluations in a row; what a run at a high rate swings back to."""
+        losses = [loss for loss in self._curve(self.run, "val_loss", None) if math.isfinite(loss)]
+        tails = [_tail(losses[: at + 1]) for at in range(min(1, len(losses) - 1), len(losses))]
+        return max((self._skill([mean]) for mean in tails), default=-math.inf)
+
     def level(self, result: Result, epoch: float | None = None) -> Level:
         """At the end, or at the last evaluation up to `epoch`; chance where the run diverged."""
         if result.diverged:
@@ -171,6 +178,19 @@ class Case:
         share = min(max(self.end.val_metric, 1 / (size + 2)), 1 - 1 / (size + 2))
         return math.sqrt(share * (1 - share) / size)
 
+    @cached_property
+    def loss_noise(self) -> float:
+        """Standard error of the share of the validation loss that a change saves. Of a mean of squares over n
+        samples it is sqrt(2 / n). A cross-entropy L comes from few samples that cost much, so its variance is
+        about 2 L a sample: sqrt(2 / (n L)). Two runs judged on the same samples differ by half of that at most
+        (18 tasks, five seeds each: 0.02 to 0.5 times, where training itself has come to rest).
+        """
+        size = self.run.seen.measurement("val_size", math.nan)
+        if not size > 0:
+            return 0.0
+        loss = (1 - self.end.val_skill) * self.facts.chance_loss if self.accuracy else 1.0
+        return 0.5 * math.sqrt(2 / (size * loss)) if loss > 0 else 0.0
+
     @property
     def short(self) -> bool:
         """So few epochs that more of them are the first thing to try."""
@@ -203,6 +223,12 @@ class Case:
         at = losses[math.floor((1 - LATE_SHARE) * (len(losses) - 1))]
         made = max(self.facts.chance_loss, losses[0]) - losses[-1]
         return at - losses[-1] > LATE_DROP * made > 0
+
+    @cached_property
+    def descending(self) -> bool:
+        """Too few evaluations for a test of trend, and the training loss fell at each."""
+        losses = self.run.seen.measurement_list("curve_train_loss")
+        return len(losses) > 1 and _descends(losses)
 
     @cached_property
     def learned(self) -> bool:

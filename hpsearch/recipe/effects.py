@@ -13,7 +13,9 @@ DECISIVE = 0.25  # of everything there is to gain, validation and training avera
 
 @dataclass(frozen=True)
 class Effect:
-    """Gains of one probe. Shares of everything between chance and perfect, 1 at most."""
+    """Gains of one probe. Shares of everything between chance and perfect, 1 at most. `noise`: standard error of a
+    validation figure, `loss_noise`: of the share of the validation loss that a change saves.
+    """
 
     probe: Probe
     before: Level  # the run at the same epoch, or its end where the probe continues it
@@ -21,6 +23,7 @@ class Effect:
     end: Level
     noise: float
     accuracy: bool
+    loss_noise: float = 0.0
 
     @property
     def gain(self) -> float:
@@ -71,13 +74,16 @@ class Effect:
 
     def _val_better(self, before: Level) -> bool:
         share = _saved(before.val_skill, self.after.val_skill)
+        less_loss = share >= max(VAL_LOSS_SHARE, self.loss_noise)
         if not self.accuracy:
-            return share >= VAL_LOSS_SHARE and self.after.val_skill - before.val_skill >= VAL_GAIN
+            return less_loss and self.after.val_skill - before.val_skill >= VAL_GAIN
         points = self.after.val_metric - before.val_metric
         sure = max(VAL_GAIN, self.noise)
-        if share >= LARGE_LOSS_SHARE:  # a rate not yet decayed swings a little in points
+        if share >= max(
+            LARGE_LOSS_SHARE, 2 * self.loss_noise
+        ):  # a rate not yet decayed swings a little in points
             return points > -1.5 * self.noise
-        return points >= sure or (share >= VAL_LOSS_SHARE and points > -self.noise / 2)
+        return points >= sure or (less_loss and points > -self.noise / 2)
 
     def beats(self, other: "Effect", by: float) -> bool:
         """By such a share less training loss than another probe of the same length, and validation no worse."""
@@ -94,7 +100,7 @@ class Effect:
 
 def effect(case: Case, probe: Probe, result: Result) -> Effect:
     before = case.end if probe.continues else case.level(case.run, probe.epochs)
-    return Effect(probe, before, case.level(result), case.end, case.noise, case.accuracy)
+    return Effect(probe, before, case.level(result), case.end, case.noise, case.accuracy, case.loss_noise)
 
 
 def _saved(before: float, after: float) -> float:

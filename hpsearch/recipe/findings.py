@@ -19,6 +19,7 @@ LEAST_STEPS = 10
 CALM = 1.5  # times its start
 MODE_FACTOR, MODE_SHARE, MODE_NOISE, SMALL_BATCH = 2.0, 0.03, 0.5, 8
 NEAR_MAJORITY, FAR_ABOVE = 0.05, 0.25  # validation at chance, training far above it (recipe.md, rule 8)
+HALFWAY = 0.5  # from chance to perfect
 EASIER = 0.12  # that validation is ahead of training
 PROVEN, UNSURE, PASSIVE, CLEAR = 0.9, 0.7, 0.5, 0.95  # confidences
 
@@ -115,20 +116,37 @@ def without_proof(
         assert found is not None
         return found
     names = ", ".join(dict.fromkeys(_change(case, effect) for _, effect in tried)) or "nothing"
-    if case.run.diverged or not case.learned:
-        first = next((s for s in suspects if s.strong), None)
-        code = (
-            first.code if first else (VerdictCode.LR_TOO_HIGH if case.run.diverged else VerdictCode.UNDERFIT)
-        )
-        why = first.why if first else ("the run diverged" if case.run.diverged else "nothing was learned")
+    likeliest = _of_no_learning(case, suspects) or _likeliest(case, suspects, lags)
+    if likeliest is not None:
+        code, why = likeliest
         return _unsure(case, code, f"{why}; tried without gain: {names}")
-    certain = next((s for s in suspects if s.certain), None)
-    if certain is not None:
-        return _unsure(case, certain.code, f"{certain.why}; tried without gain: {names}")
-    if lags:
-        return _unsure(case, VerdictCode.OVERFIT, f"validation lags behind training: {_level(case)}")
     text = f"at the floor of this model and data: {_level(case)}; tried without gain: {names}"
     return Verdict(code=VerdictCode.OK, text=text, confidence=0.8, evidence=evidence(case))
+
+
+def _of_no_learning(case: Case, suspects: Sequence[Suspicion]) -> tuple[VerdictCode, str] | None:
+    """The same for a run that diverged or learned nothing; None for others."""
+    if not case.run.diverged and case.learned:
+        return None
+    first = next((s for s in suspects if s.strong), None)
+    if first is not None:
+        return first.code, first.why
+    if case.run.diverged:
+        return VerdictCode.LR_TOO_HIGH, "the run diverged"
+    return VerdictCode.UNDERFIT, "nothing was learned"
+
+
+def _likeliest(case: Case, suspects: Sequence[Suspicion], lags: bool) -> tuple[VerdictCode, str] | None:
+    """What the numbers speak for although nothing that was tried helps, and why; None for a run at its floor."""
+    certain = next((s for s in suspects if s.certain), None)
+    if certain is not None:
+        return certain.code, certain.why
+    if lags:
+        return VerdictCode.OVERFIT, f"validation lags behind training: {_level(case)}"
+    if case.short and (case.still_falling or (case.descending and case.end.train_skill < HALFWAY)):
+        why = f"{case.epochs:g} epochs, and the training loss fell in each: {_level(case)}"
+        return VerdictCode.TRAIN_LONGER, why
+    return None
 
 
 def _unsure(case: Case, code: VerdictCode, text: str) -> Verdict:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hpsearch.recipe.case import Case
-from hpsearch.recipe.effects import DECISIVE, TRAIN_LOSS_SHARE, Effect
+from hpsearch.recipe.effects import DECISIVE, TRAIN_LOSS_SHARE, VAL_GAIN, Effect
 from hpsearch.recipe.rates import LARGE_UPDATE
 from hpsearch.recipe.suspicion import Suspicion
 from hpsearch.vocabulary import VerdictCode
@@ -16,6 +16,10 @@ CUT_NEARLY = 0.25
 NEARLY = 0.6  # of the best gain: a more specific cause that gets so far is the cause
 BLOCKING = (VerdictCode.VANISHING, VerdictCode.DEAD)  # no size helps behind them, only a way around
 STRONG_GAIN = 0.015  # that proves what step 1's numbers already say
+# What a run that learned must gain at its end, of all that there is to gain. Planted faults gained 0.033 at least,
+# runs of well chosen rates 0.024 at most.
+NOTABLE_GAIN = 0.025
+LONGER_GAIN = 0.02  # by some epochs more; a run of few epochs may gain less from one or two
 SETTLED_GAIN = 0.015  # of a decay: any run at a constant rate gains a little, healthy ones 0.002 to 0.012
 
 
@@ -25,26 +29,38 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
         slope = LENGTH_SLOPE / 2 if case.short else LENGTH_SLOPE
         return found.lost > max(slope, 2 * case.noise)
     at_end = found.helps_validation and (found.helps_training or case.fitted)
+    # A probe of half the run, ahead of all of it, has shown enough of what an early cut cost.
+    bare = suspicion.strong or not case.learned or suspicion.code is VerdictCode.DECAY_TOO_EARLY
+    notable = at_end and (bare or found.gain >= NOTABLE_GAIN)
     enough = STRONG_GAIN if suspicion.strong else DECISIVE
     ahead = found.helps_early() and found.early_gain >= enough and found.gain > -0.03
     match suspicion.code:
         case VerdictCode.LR_TOO_LOW:
             # Faster is not better: it must reach in an eighth of the time what the run has reached in all.
-            return at_end or (ahead and not case.learned)
+            return notable or (ahead and not case.learned)
         case VerdictCode.PLATEAU_DECAY:
             # More steps at the same rate must not do as well; where steps are large, they do at all events.
             large = case.feature("update_ratio_median") > LARGE_UPDATE
             by = LESS_TRAIN_LOSS if large else TRAIN_LOSS_SHARE
             return at_end and found.gain >= SETTLED_GAIN and (longer is None or found.beats(longer, by))
         case VerdictCode.TRAIN_LONGER:
-            return at_end and (found.helps_clearly or case.short)
+            return _longer_helps(case, found, at_end)
         case VerdictCode.OVER_REGULARIZED:
-            return at_end
+            return notable
         case _:
             # A bad start shows in validation, at the same epoch and still at the end, however training fares.
             better = suspicion.strong and found.helps_validation and found.validation_leads
             far_ahead = suspicion.strong and not case.fitted and found.early_gain >= DECISIVE
-            return at_end or ahead or better or (far_ahead and found.helps_early())
+            return notable or ahead or better or (far_ahead and found.helps_early())
+
+
+def _longer_helps(case: Case, found: Effect, at_end: bool) -> bool:
+    """Epochs more at the same rate: past the best that the run had, or they only met a better swing."""
+    if found.after.val_skill < case.best_val_skill + VAL_GAIN / 2:
+        return False
+    if case.short:
+        return at_end or (found.helps_validation and found.gain >= LONGER_GAIN)
+    return at_end and found.helps_clearly and found.gain >= LONGER_GAIN
 
 
 def strength(found: Effect) -> float:

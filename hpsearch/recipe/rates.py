@@ -74,7 +74,8 @@ def rate_too_low(case: Case) -> Suspicion | None:
         tiny = 0 < case.feature("update_ratio_median") < TINY_UPDATE
         factors = (10.0, 100.0) if tiny else (10.0,)
         return _rates(VerdictCode.LR_TOO_LOW, "the loss stands still unfitted", rate, factors, share=0.12)
-    return _rates(VerdictCode.LR_TOO_LOW, "the training loss still falls slowly", rate, (10, 100), share=0.12)
+    factors, share = ((10.0,), 0.25) if case.short else ((10.0, 100.0), 0.12)
+    return _rates(VerdictCode.LR_TOO_LOW, "the training loss still falls slowly", rate, factors, share=share)
 
 
 def _upwards(ratio: float) -> tuple[float, ...]:

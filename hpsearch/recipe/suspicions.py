@@ -7,21 +7,13 @@ several changes help: a wrong scale of the inputs is also softened by a lower ra
 import math
 from collections.abc import Iterator
 
-from hpsearch.recipe.case import TINY_BATCH, Case
+from hpsearch.recipe.case import Case
 from hpsearch.recipe.data_tests import badly_scaled
+from hpsearch.recipe.general import general
 from hpsearch.recipe.history import NO_REGULARIZATION
 from hpsearch.recipe.loss_tests import RATIO_FAIL, RATIO_PASS, forgotten
 from hpsearch.recipe.loss_tests import ratio as initial_ratio
 from hpsearch.recipe.model_tests import DEAD_SHARE
-from hpsearch.recipe.rates import (
-    HIGH_MOMENTUM,
-    LARGE_UPDATE,
-    LONG_WARMUP,
-    jumps,
-    rate_too_high,
-    rate_too_low,
-    steps_are_large,
-)
 from hpsearch.recipe.suspicion import QUARTER, Raise, Suspicion, probe_length
 from hpsearch.space import Params
 from hpsearch.vocabulary import VerdictCode
@@ -54,30 +46,6 @@ def suspicions(case: Case) -> Iterator[Suspicion]:
         found = raise_(case)
         if found is not None:
             yield found
-
-
-def general(case: Case) -> tuple[Raise, ...]:
-    """Rates, length and size, in the order in which this run's curve makes them likely."""
-    if case.run.diverged or not case.learned:
-        rates = (rate_too_high, rate_too_low) if steps_are_large(case) else (rate_too_low, rate_too_high)
-        return (*rates, _too_small)
-    if case.short:
-        if steps_are_large(case):
-            return (rate_too_high, _train_longer, rate_too_low, _too_small)
-        return (_train_longer, rate_too_low, rate_too_high, _too_small)
-    if case.number("batch_size") <= TINY_BATCH:  # each step is mostly noise, which a lower rate averages out
-        return (rate_too_high, _plateau, rate_too_low, _too_small, _train_longer)
-    return _of_long_runs(case)
-
-
-def _of_long_runs(case: Case) -> tuple[Raise, ...]:
-    if case.still_falling or case.number("warmup_epochs") > LONG_WARMUP * case.epochs:
-        rough = jumps(case) or case.number("momentum") > HIGH_MOMENTUM
-        rates = (rate_too_high, rate_too_low) if rough else (rate_too_low, rate_too_high)
-        return (*rates, _train_longer, _too_small, _plateau)
-    if case.feature("update_ratio_median") > LARGE_UPDATE:
-        return (rate_too_high, rate_too_low, _too_small, _plateau, _train_longer)
-    return (rate_too_high, rate_too_low, _too_small, _train_longer, _plateau)
 
 
 def _input_scale(case: Case) -> Suspicion | None:
@@ -230,33 +198,6 @@ def _cut_epoch(case: Case) -> float:
             return 9 * max(case.number("warmup_epochs"), 1.0)
         case _:
             return length * 2 / 3
-
-
-def _plateau(case: Case) -> Suspicion | None:
-    if case.values["schedule"] != "constant":
-        return None
-    changes: Params = {
-        "schedule": "step", "schedule_epochs": 0.0, "step_epochs": case.epochs, "step_factor": 0.1,
-    }  # fmt: skip
-    why = "the training loss has not settled"
-    return Suspicion(VerdictCode.PLATEAU_DECAY, why, (changes,), share=0.2, continues=True)
-
-
-def _train_longer(case: Case) -> Suspicion | None:
-    if case.values["schedule"] != "constant":
-        # It can't be continued: whether twice the length would pay, half the length tells.
-        why = "the training data are not fit, and half the length does much worse"
-        return Suspicion(VerdictCode.TRAIN_LONGER, why, ({},), share=0.5, halves=True)
-    share = 0.6 if case.short else 0.3 if case.still_falling else 0.2
-    return Suspicion(
-        VerdictCode.TRAIN_LONGER, "the training data are not fit yet", ({},), share=share, continues=True
-    )
-
-
-def _too_small(case: Case) -> Suspicion | None:
-    if not case.sizing:
-        return None
-    return Suspicion(VerdictCode.UNDERFIT, "the training data are not fit", (case.sizing,), share=0.2)
 
 
 def _unshuffled(case: Case) -> Suspicion | None:

@@ -214,9 +214,9 @@ def test_a_schedule_that_cut_early_is_blamed_where_a_later_cut_does_better() -> 
     verdict, asked = examined(run(steady(0.7), steady(0.69)), only("step_epochs"), **cut)
     assert verdict.code is VerdictCode.DECAY_TOO_EARLY
     assert verdict.remedy is not None
-    assert verdict.remedy.changes == {"step_epochs": [pytest.approx(0.7 * EPOCHS)]}, (
-        "of the run, not of the probe"
-    )
+    changes = verdict.remedy.changes
+    assert changes["step_epochs"] == [pytest.approx(0.7 * EPOCHS)], "of the run, not of the probe"
+    assert changes["schedule"] == ["step", "cosine", "constant"]
     assert all(probe.changes.get("schedule_epochs") == EPOCHS for probe in asked), (
         "the cut stays where it was"
     )
@@ -276,8 +276,8 @@ def test_a_regression_is_fit_only_where_next_to_nothing_of_its_loss_is_left() ->
         verdict, _ = examined(run([0.975] * 20, [0.975] * 20), law, metric="mse")
         return verdict.code
 
-    assert judged(0.02) is VerdictCode.TRAIN_LONGER
-    assert judged(0.005) is VerdictCode.OK, "less than a hundredth is no fault"
+    assert judged(0.022) is VerdictCode.TRAIN_LONGER
+    assert judged(0.018) is VerdictCode.OK, "less than two hundredths is no fault"
 
 
 def test_weights_that_no_initialization_draws_are_named_where_mending_them_gains_nothing_too() -> None:

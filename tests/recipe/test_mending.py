@@ -12,9 +12,9 @@ from hpsearch.vocabulary import VerdictCode, hyperparameters
 from tests.recipe.world import check_outcome
 
 
-def case_of(epochs: float, size_knob: Params | None = None, **features: float) -> Case:
+def case_of(epochs: float, size_knob: Params | None = None, batch_size: int = 64, **features: float) -> Case:
     outcome = Outcome(state="completed", measurements=dict(features))
-    values = hyperparameters({}, {})
+    values = hyperparameters({}, {"batch_size": batch_size})
     return Case(
         values,
         epochs,
@@ -80,3 +80,26 @@ def test_a_model_that_is_too_small_is_made_larger_by_its_own_knob() -> None:
     )
     assert mending(case_of(20, size_knob={"units": 32}), small, best) == {"units": 32}
     assert mending(case_of(20), small, best) == {"extra_capacity": 4}
+
+
+def test_the_noise_of_a_few_samples_asks_for_a_decay_beside_the_lower_rate() -> None:
+    high, best = (
+        suspicion(VerdictCode.LR_TOO_HIGH, learning_rate=0.001),
+        effect_of(Probe({"learning_rate": 0.001}, 2)),
+    )
+    decay = {"schedule": "cosine", "schedule_epochs": 0.0}
+    assert mending(case_of(20, batch_size=2), high, best) == {"learning_rate": 0.001, **decay}
+    assert mending(case_of(20, batch_size=8), high, best) == {"learning_rate": 0.001}
+
+
+def test_larger_batches_make_fewer_steps_of_as_many_epochs() -> None:
+    noisy, best = suspicion(VerdictCode.NOISY_EVAL), effect_of(Probe({"batch_size": 32}, 2))
+    assert mending(case_of(4, batch_size=2), noisy, best) == {"batch_size": 32, "epochs": 16}
+    assert mending(case_of(20, batch_size=2), noisy, best) == {"batch_size": 32}
+
+
+def test_a_later_cut_is_tried_beside_no_cut_at_all() -> None:
+    assert worth_trying({"step_epochs": 14.0}) == {
+        "step_epochs": [14.0],
+        "schedule": ["step", "cosine", "constant"],
+    }

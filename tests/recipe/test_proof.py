@@ -69,3 +69,50 @@ def test_a_run_without_its_regularization_is_followed_to_the_end_of_its_own_sche
     _, longer = followed(replace(case, results={first.key: better}), [suspicion])
     (second,) = probes_of(case, longer)
     assert (second.changes.get("schedule_epochs", 0.0), second.epochs) == (0.0, 14)
+
+
+def ended_at(level: float, loss_noise: float = 0.0, share: float | None = None) -> Effect:
+    """What a change did to a run that ended at 0.9 of everything; `share`: its validation share apart."""
+    end = Level(0.9, 0.9, 0.98, 0.98)
+    after = Level(level, level, 0.98 + (level - 0.9), share or 0.98 + (level - 0.9))
+    probe = Probe({"learning_rate": 0.1}, 10)
+    return Effect(probe, end, after, end, noise=0.005, accuracy=True, loss_noise=loss_noise)
+
+
+@pytest.mark.parametrize(("level", "proves"), [(0.92, False), (0.93, True)])
+def test_a_rate_must_gain_a_run_that_learned_more_than_a_well_chosen_one_gains(
+    level: float, proves: bool
+) -> None:
+    case = case_of(measured(0.2, 0.9, 20))
+    low = Suspicion(VerdictCode.LR_TOO_LOW, "why", ({"learning_rate": 0.1},))
+    assert helps(case, low, ended_at(level), None) is proves
+
+
+def test_a_later_cut_has_shown_enough_where_half_the_run_is_ahead_of_all_of_it() -> None:
+    case = case_of(measured(0.2, 0.9, 20))
+    early = Suspicion(VerdictCode.DECAY_TOO_EARLY, "why", ({"step_epochs": 7.0},))
+    assert helps(case, early, ended_at(0.92), None)
+
+
+@pytest.mark.parametrize(
+    ("noise", "share", "better"),
+    [(0.1, 0.98, True), (0.45, 0.98, False), (0.1, 0.974, True), (0.25, 0.974, False)],
+)
+def test_less_loss_on_few_samples_may_be_chance(noise: float, share: float, better: bool) -> None:
+    assert ended_at(0.94, loss_noise=noise, share=share).helps_validation is better
+
+
+@pytest.mark.parametrize(("best", "proves"), [(0.9, True), (0.96, False)])
+def test_more_epochs_must_pass_the_best_that_a_swinging_run_had(best: float, proves: bool) -> None:
+    swinging = [2.3 * (1 - skill) for skill in (0.5, *[best] * 2, *[0.9] * 17)]
+    shown = curves(train_loss=swinging, val_loss=swinging, train=[0.98] * 20, val=[0.98] * 20)
+    case = case_of(replace_measured(measured(0.2, 0.9, 20), shown))
+    longer = Suspicion(VerdictCode.TRAIN_LONGER, "why", ({},), continues=True)
+    assert helps(case, longer, ended_at(0.96), None) is proves
+
+
+def test_noise_of_a_loss_shrinks_with_the_samples_and_grows_as_the_loss_does() -> None:
+    few, many = measured(0.2, 0.9, 20), measured(0.2, 0.9, 20)
+    few.measurements["val_size"] = 200.0
+    assert case_of(few).loss_noise == pytest.approx(0.5 * (2 / (200 * 0.2)) ** 0.5)
+    assert case_of(many).loss_noise == pytest.approx(0.5 * (2 / (2000 * 0.2)) ** 0.5)

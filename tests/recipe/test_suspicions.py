@@ -5,11 +5,12 @@ import math
 import pytest
 
 from hpsearch.recipe.case import Case, Result
+from hpsearch.recipe.general import general
 from hpsearch.recipe.suspicion import Suspicion
 from hpsearch.recipe.suspicions import suspicions
 from hpsearch.records import Outcome
 from hpsearch.vocabulary import VerdictCode, hyperparameters
-from tests.recipe.world import check_outcome
+from tests.recipe.world import check_outcome, curves
 
 
 def suspected(factor: float, **values: float | str) -> Suspicion | None:
@@ -38,3 +39,24 @@ def test_half_a_loss_is_somebodys_choice(factor: float) -> None:
 
 def test_adam_does_not_see_a_factor() -> None:
     assert suspected(1e-3, optimizer="adam") is None
+
+
+def general_codes(losses: list[float], **values: float | str) -> list[VerdictCode]:
+    """What a run of these training losses, an epoch each, is suspected of beside its own numbers."""
+    known = hyperparameters({}, dict(values))
+    shown = curves(train_loss=losses, val_loss=losses, train=[0.5] * len(losses), val=[0.5] * len(losses))
+    run = Result("completed", Outcome(state="completed", measurements=shown))
+    case = Case(known, len(losses), "accuracy", True, check_outcome(), run, sizing={"extra_capacity": 4})
+    return [found.code for raise_ in general(case) if (found := raise_(case)) is not None]
+
+
+def test_a_run_of_few_epochs_says_nothing_of_the_size_while_its_loss_falls() -> None:
+    assert VerdictCode.UNDERFIT not in general_codes([1.9, 1.6, 1.4, 1.3])
+    assert VerdictCode.UNDERFIT in general_codes([1.9, 1.3, 1.3, 1.3])
+    assert VerdictCode.UNDERFIT in general_codes([1.9, 1.6, *[1.4] * 10])
+
+
+@pytest.mark.parametrize("losses", [[1.3] * 8, [2.3] * 8])
+def test_a_batch_of_two_is_suspected_whether_or_not_the_run_learned(losses: list[float]) -> None:
+    assert VerdictCode.NOISY_EVAL in general_codes(losses, batch_size=2)
+    assert VerdictCode.NOISY_EVAL not in general_codes(losses, batch_size=8)
