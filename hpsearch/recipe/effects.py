@@ -88,7 +88,7 @@ class Effect:
     def beats(self, other: "Effect", by: float) -> bool:
         """By such a share less training loss than another probe of the same length, and validation no worse."""
         saved = _saved(other.after.train_skill, self.after.train_skill)
-        worse = _saved(other.after.val_skill, self.after.val_skill) < 0
+        worse = _saved(other.after.val_skill, self.after.val_skill) < -self.loss_noise
         if self.accuracy:
             worse = self.after.val_metric < other.after.val_metric - self.noise / 2
         return saved >= by and not worse

@@ -35,8 +35,8 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
     enough = STRONG_GAIN if suspicion.strong else DECISIVE
     ahead = found.helps_early() and found.early_gain >= enough and found.gain > -0.03
     match suspicion.code:
-        case VerdictCode.LR_TOO_LOW:
-            # Faster is not better: it must reach in an eighth of the time what the run has reached in all.
+        case VerdictCode.LR_TOO_LOW | VerdictCode.UNDERFIT:
+            # Faster is not better: it must pass in an eighth of the time what the run has reached in all.
             return notable or (ahead and not case.learned)
         case VerdictCode.PLATEAU_DECAY:
             # More steps at the same rate must not do as well; where steps are large, they do at all events.
@@ -56,7 +56,7 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
 
 def _longer_helps(case: Case, found: Effect, at_end: bool) -> bool:
     """Epochs more at the same rate: past the best that the run had, or they only met a better swing."""
-    if found.after.val_skill < case.best_val_skill + VAL_GAIN / 2:
+    if found.after.val_skill < case.best_val_skill + VAL_GAIN:
         return False
     if case.short:
         return at_end or (found.helps_validation and found.gain >= LONGER_GAIN)

@@ -1,6 +1,7 @@
 """What a probe proves: bars that a change must clear before it is a cause."""
 
 from dataclasses import replace
+from math import nan
 
 import pytest
 
@@ -116,3 +117,26 @@ def test_noise_of_a_loss_shrinks_with_the_samples_and_grows_as_the_loss_does() -
     few.measurements["val_size"] = 200.0
     assert case_of(few).loss_noise == pytest.approx(0.5 * (2 / (200 * 0.2)) ** 0.5)
     assert case_of(many).loss_noise == pytest.approx(0.5 * (2 / (2000 * 0.2)) ** 0.5)
+
+
+@pytest.mark.parametrize(("learned", "proves"), [(True, False), (False, True)])
+def test_a_larger_model_that_is_only_faster_proves_nothing_of_a_run_that_got_far(
+    learned: bool, proves: bool
+) -> None:
+    case = case_of(measured(0.2, 0.9, 20) if learned else measured(2.3, 0.1, 20))
+    small = Suspicion(VerdictCode.UNDERFIT, "why", ({"extra_capacity": 4},))
+    start, far = Level(0.3, 0.3, 0.4, 0.4), Level(0.9, 0.9, 0.98, 0.98)
+    ahead = Effect(Probe({"extra_capacity": 4}, 4), start, far, far, noise=0.005, accuracy=True)
+    assert helps(case, small, ahead, None) is proves
+
+
+@pytest.mark.parametrize(("loss_noise", "beats"), [(0.0, False), (0.05, True)])
+def test_a_decay_that_does_as_well_on_validation_as_a_lucky_swing_beats_it_on_training(
+    loss_noise: float, beats: bool
+) -> None:
+    start, swing, settled = (
+        Level(share, val, nan, nan) for share, val in ((0.9, 0.9), (0.95, 0.951), (0.98, 0.95))
+    )
+    lucky = Effect(Probe({}, 24, continues=True), start, swing, start, 0.01, False)
+    decay = Effect(Probe(CUT, 24, continues=True), start, settled, start, 0.01, False, loss_noise)
+    assert decay.beats(lucky, 0.1) is beats
