@@ -61,6 +61,12 @@ class Effect:
         return points >= max(VAL_GAIN, self.noise) or (saved >= CLEAR_LOSS_SHARE and points >= self.noise)
 
     @property
+    def gains_points(self) -> bool:
+        """More of the validation samples are right at the end than before; of a regression, its loss says it all."""
+        points = self.after.val_metric - self.end.val_metric
+        return not self.accuracy or points >= max(VAL_GAIN, self.noise)
+
+    @property
     def helps_training(self) -> bool:
         return self._train_better(self.end)
 

@@ -20,7 +20,9 @@ STRONG_GAIN = 0.015  # that proves what step 1's numbers already say
 # runs of well chosen rates 0.024 at most.
 NOTABLE_GAIN = 0.025
 LONGER_GAIN = 0.02  # by some epochs more; a run of few epochs may gain less from one or two
-SETTLED_GAIN = 0.015  # of a decay: any run at a constant rate gains a little, healthy ones 0.002 to 0.012
+# Of a decay: any run at a constant rate gains a little, healthy ones 0.002 to 0.012, and up to 0.019 where no more
+# than the loss tells.
+SETTLED_GAIN, SETTLED_LOSS = 0.015, 0.02
 
 
 def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None) -> bool:
@@ -42,7 +44,8 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
             # More steps at the same rate must not do as well; where steps are large, they do at all events.
             large = case.feature("update_ratio_median") > LARGE_UPDATE
             by = LESS_TRAIN_LOSS if large else TRAIN_LOSS_SHARE
-            return at_end and found.gain >= SETTLED_GAIN and (longer is None or found.beats(longer, by))
+            enough = SETTLED_GAIN if found.gains_points else SETTLED_LOSS
+            return at_end and found.gain >= enough and (longer is None or found.beats(longer, by))
         case VerdictCode.TRAIN_LONGER:
             return _longer_helps(case, found, at_end)
         case VerdictCode.OVER_REGULARIZED:

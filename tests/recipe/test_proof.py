@@ -45,6 +45,16 @@ def test_a_decay_must_gain_more_than_one_gains_any_run_at_a_constant_rate(
     assert helps(case, plateau, effect, None) is proves
 
 
+@pytest.mark.parametrize(("gained", "proves"), [(0.017, False), (0.022, True)])
+def test_a_decay_that_only_the_loss_tells_of_must_gain_more(gained: float, proves: bool) -> None:
+    case = case_of(measured(0.2, 0.9, 20))
+    end = Level(0.9, 0.9, 0.98, 0.98)
+    after = Level(0.9 + 2 * gained, 0.9 + 2 * gained, 0.98, 0.98)
+    effect = Effect(Probe(CUT, 24, continues=True), end, after, end, noise=0.005, accuracy=True)
+    plateau = Suspicion(VerdictCode.PLATEAU_DECAY, "why", (CUT,), continues=True)
+    assert helps(case, plateau, effect, None) is proves
+
+
 @pytest.mark.parametrize(("val_loss", "found"), [(2.1, True), (0.5, False)])
 def test_a_gap_of_some_points_is_overfitting_where_validation_losses_explain_nothing(
     val_loss: float, found: bool
