@@ -33,7 +33,7 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
     at_end = found.helps_validation and (found.helps_training or case.fitted)
     # A probe of half the run, ahead of all of it, has shown enough of what an early cut cost.
     bare = suspicion.strong or not case.learned or suspicion.code is VerdictCode.DECAY_TOO_EARLY
-    notable = at_end and (bare or found.gain >= NOTABLE_GAIN)
+    notable = at_end and (bare or (found.gain >= NOTABLE_GAIN and _past_swings(case, suspicion, found)))
     enough = STRONG_GAIN if suspicion.strong else DECISIVE
     ahead = found.helps_early() and found.early_gain >= enough and found.gain > -0.03
     match suspicion.code:
@@ -47,7 +47,7 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
             enough = SETTLED_GAIN if found.gains_points else SETTLED_LOSS
             return at_end and found.gain >= enough and (longer is None or found.beats(longer, by))
         case VerdictCode.TRAIN_LONGER:
-            return _longer_helps(case, found, at_end)
+            return _longer_helps(case, suspicion, found, at_end)
         case VerdictCode.OVER_REGULARIZED:
             return notable
         case _:
@@ -57,9 +57,17 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
             return notable or ahead or better or (far_ahead and found.helps_early())
 
 
-def _longer_helps(case: Case, found: Effect, at_end: bool) -> bool:
-    """Epochs more at the same rate: past the best that the run had, or they only met a better swing."""
-    if found.after.val_skill < case.best_val_skill + VAL_GAIN:
+def _past_swings(case: Case, suspicion: Suspicion, found: Effect) -> bool:
+    """A run at a high rate may end on a bad swing: more of anything must then pass the best that it had. A lower
+    rate need not, which takes the swings away.
+    """
+    if suspicion.code is VerdictCode.LR_TOO_HIGH:
+        return True
+    return found.after.val_skill >= case.best_val_skill + VAL_GAIN
+
+
+def _longer_helps(case: Case, suspicion: Suspicion, found: Effect, at_end: bool) -> bool:
+    if not _past_swings(case, suspicion, found):
         return False
     if case.short:
         return at_end or (found.helps_validation and found.gain >= LONGER_GAIN)

@@ -114,12 +114,16 @@ def test_less_loss_on_few_samples_may_be_chance(noise: float, share: float, bett
 
 
 @pytest.mark.parametrize(("best", "proves"), [(0.9, True), (0.96, False)])
-def test_more_epochs_must_pass_the_best_that_a_swinging_run_had(best: float, proves: bool) -> None:
+def test_more_of_anything_must_pass_the_best_that_a_swinging_run_had(best: float, proves: bool) -> None:
     swinging = [2.3 * (1 - skill) for skill in (0.5, *[best] * 2, *[0.9] * 17)]
     shown = curves(train_loss=swinging, val_loss=swinging, train=[0.98] * 20, val=[0.98] * 20)
     case = case_of(replace_measured(measured(0.2, 0.9, 20), shown))
     longer = Suspicion(VerdictCode.TRAIN_LONGER, "why", ({},), continues=True)
+    larger = Suspicion(VerdictCode.UNDERFIT, "why", ({"extra_capacity": 4},))
+    lower = Suspicion(VerdictCode.LR_TOO_HIGH, "why", ({"learning_rate": 0.001},))
     assert helps(case, longer, ended_at(0.96), None) is proves
+    assert helps(case, larger, ended_at(0.96), None) is proves
+    assert helps(case, lower, ended_at(0.96), None), "it takes the swings away"
 
 
 def test_noise_of_a_loss_shrinks_with_the_samples_and_grows_as_the_loss_does() -> None:

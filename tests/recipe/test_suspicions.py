@@ -5,6 +5,7 @@ import math
 import pytest
 
 from hpsearch.recipe.case import Case, Result
+from hpsearch.recipe.findings import without_proof
 from hpsearch.recipe.general import general
 from hpsearch.recipe.suspicion import Suspicion
 from hpsearch.recipe.suspicions import suspicions
@@ -41,12 +42,18 @@ def test_adam_does_not_see_a_factor() -> None:
     assert suspected(1e-3, optimizer="adam") is None
 
 
+def case_of(losses: list[float], **values: float | str) -> Case:
+    """A run of these training losses, an epoch each, right in a share that falls with them."""
+    known, shares = hyperparameters({}, dict(values)), [1.03 - loss / 2.5 for loss in losses]
+    shown = curves(train_loss=losses, val_loss=losses, train=shares, val=shares)
+    measured = {**shown, "evaluations": float(len(losses))}
+    run = Result("completed", Outcome(state="completed", measurements=measured))
+    return Case(known, len(losses), "accuracy", True, check_outcome(), run, sizing={"extra_capacity": 4})
+
+
 def general_codes(losses: list[float], **values: float | str) -> list[VerdictCode]:
-    """What a run of these training losses, an epoch each, is suspected of beside its own numbers."""
-    known = hyperparameters({}, dict(values))
-    shown = curves(train_loss=losses, val_loss=losses, train=[0.5] * len(losses), val=[0.5] * len(losses))
-    run = Result("completed", Outcome(state="completed", measurements=shown))
-    case = Case(known, len(losses), "accuracy", True, check_outcome(), run, sizing={"extra_capacity": 4})
+    """What such a run is suspected of beside its own numbers."""
+    case = case_of(losses, **values)
     return [found.code for raise_ in general(case) if (found := raise_(case)) is not None]
 
 
@@ -60,3 +67,16 @@ def test_a_run_of_few_epochs_says_nothing_of_the_size_while_its_loss_falls() -> 
 def test_a_batch_of_two_is_suspected_whether_or_not_the_run_learned(losses: list[float]) -> None:
     assert VerdictCode.NOISY_EVAL in general_codes(losses, batch_size=2)
     assert VerdictCode.NOISY_EVAL not in general_codes(losses, batch_size=8)
+
+
+@pytest.mark.parametrize(
+    ("losses", "code"),
+    [
+        ([1.9, 1.6, 1.4, 1.3], VerdictCode.TRAIN_LONGER),
+        ([2.0, 1.9, 1.88, 1.87], VerdictCode.TRAIN_LONGER),
+        ([1.9, 1.3, 1.3, 1.3], VerdictCode.OK),
+        ([1.9, 1.6, *[1.3] * 10], VerdictCode.OK),
+    ],
+)
+def test_a_few_epochs_that_each_lowered_the_loss_are_no_floor(losses: list[float], code: VerdictCode) -> None:
+    assert without_proof(case_of(losses), (), (), False, 3).code is code
