@@ -9,6 +9,7 @@ const root = document.getElementById("study");
 const name = encodeURIComponent(root.dataset.study);
 const wall = document.getElementById("wall");
 const QUIET_MS = 1000; // between two looks at the server while news pour in
+const LONG_MS = 30_000; // without news the time left grows old
 let listed = { curves: [], total: 0, shown: 0 };
 
 function seriesOf({ metric }) {
@@ -106,8 +107,9 @@ function follow() {
   const news = new EventSource(`/studies/${name}/events?after=${root.dataset.after}`);
   let due = null;
   const soon = () => { due ??= setTimeout(() => { due = null; refresh(); }, QUIET_MS); };
+  const now_and_then = setInterval(() => { if (!document.hidden) soon(); }, LONG_MS);
   news.addEventListener("message", soon);
-  news.addEventListener("end", () => { news.close(); soon(); mattered(); });
+  news.addEventListener("end", () => { news.close(); clearInterval(now_and_then); soon(); mattered(); });
 }
 
 function light(event) {

@@ -83,9 +83,9 @@ def test_lists_and_shows(on_home: Hpsearch) -> None:
     created(on_home, "shown")
     assert "shown" in on_home("study", "list").out
     assert "shown" in {study["name"] for study in json.loads(on_home("study", "list", "--json").out)}
-    assert "trials: 12 waiting" in on_home("study", "show", "shown").out
+    assert "trials: 12 waiting; time left unknown: no worker" in on_home("study", "show", "shown").out
     document = json.loads(on_home("study", "show", "shown", "--json").out)
-    assert set(document) == {"study", "stages", "best"}
+    assert set(document) == {"study", "stages", "best", "eta"}
     assert json.loads(on_home("study", "best", "shown", "--json").out) == []
     trials = json.loads(on_home("study", "trials", "shown", "--json").out)
     assert [trial["number"] for trial in trials] == list(range(12))
