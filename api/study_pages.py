@@ -8,7 +8,7 @@ from markupsafe import Markup
 from api.resources import Resources
 from hpsearch.eta import Eta
 from hpsearch.records import FINISHED_STUDY_STATES, Stage, Study, StudyState, Trial, TrialId, TrialState
-from hpsearch.service import diagnoses, etas, studies, trials
+from hpsearch.service import clones, diagnoses, etas, selections, studies, trials
 from hpsearch.study_report import CURVES, words
 from hpsearch.study_report.diagnosis import diagnosis_card
 from hpsearch.study_report.page import answer, card, rail
@@ -28,12 +28,6 @@ MOVES: dict[StudyState, tuple[str, ...]] = {
     StudyState.FAILED: ("retry",),
     StudyState.COMPLETED: ("retry",),
     StudyState.CANCELLED: (),
-}
-TRIAL_MOVES = {
-    TrialState.WAITING: ("stop",),
-    TrialState.RUNNING: ("stop",),
-    TrialState.FAILED: ("retry",),
-    TrialState.CANCELLED: ("retry",),
 }
 BAR = ("completed", "running", "waiting", "diverged", "pruned", "failed", "cancelled")
 
@@ -122,7 +116,10 @@ def trial_view(held: Resources, trial_id: TrialId) -> dict[str, Any]:
         "diagnosis": None if judged is None else _drawn(diagnosis_card(judged, "Diagnosis")),
         "followed": followed,
         "last_event": 0 if followed is None else studies.last_event(held.db, followed),
-        "moves": TRIAL_MOVES.get(trial.state, ()),
+        "moves": (
+            *selections.MOVES.get(trial.state, ()),
+            *(("clone",) if clones.why_not(study, trial) is None else ()),
+        ),
         "params": rows,
         "runs": trials.runs(held.db, trial_id),
         "logs": [log for log in trials.log(held.db, trial_id) if log.text],

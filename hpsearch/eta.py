@@ -20,7 +20,7 @@ FEW_SECONDS = 8.0
 PAUSED = "paused"
 NO_WORKER = "no worker"
 ELSEWHERE = "the workers are busy with other studies"
-OVERDUE = "longer than the trials before"
+OVERDUE = "the last trials take longer than those before"
 
 
 class Eta(Record):
