@@ -1,15 +1,18 @@
 """The time left, by one rule: the trials that are open, handed out to the slots that take them.
 
-What is open is known, and what such work has cost slots so far is measured, by epoch or step and not by trial, since
-those that diverge or are stopped early are short. What a recipe's later stages will ask for is not known before they
+What is open is known, and what such work has cost slots so far is measured: training by the epoch or step and not by
+the trial, since those that diverge or are stopped early are short, and what a trial costs beside it (its process, its
+data) by the trial, as the median, since the first one pays for the start. Each is taken to train in full, so where some
+diverge it is sooner over. What a recipe's later stages will ask for is not known before they
 are planned, so of a recipe the figure is that of what its stage has planned, and the words say so. Where something
 that a person would ask about is missing, there is no figure but the reason.
 """
 
 import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median_low
 
 from pydantic import Field
 
@@ -44,6 +47,17 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Done:
+    """`work` in so many `trials`, one after another, for which a slot took `took` seconds, `training` of them on their
+    steps (None: nobody said)."""
+
+    work: Work
+    took: float
+    trials: int = 1
+    training: float | None = None
+
+
+@dataclass(frozen=True)
 class Busy:
     """A slot at work for `elapsed` seconds. `stays`: it takes more when it has done what it holds."""
 
@@ -56,12 +70,12 @@ class Busy:
 class Outlook:
     """What is known of a study's open trials.
 
-    `done`: work and the seconds that it took a slot. `waiting`, with `unread` more that are like these. `idle`: slots
+    `done`: the last that came to an end. `waiting`, with `unread` more that are like these. `idle`: slots
     that may take them and have nothing to do; `elsewhere`: those that train for other studies. `limit`: seconds until
     a budget lets no trial begin any more.
     """
 
-    done: Sequence[tuple[Work, float]] = ()
+    done: Sequence[Done] = ()
     busy: Sequence[Busy] = ()
     waiting: Sequence[Work] = ()
     unread: int = 0
@@ -81,12 +95,15 @@ def estimate(outlook: Outlook) -> Eta:
     takers = outlook.idle + sum(slot.stays for slot in outlook.busy)
     if outlook.waiting and not takers:
         return Eta(reason=ELSEWHERE if outlook.elsewhere else NO_WORKER)
-    pace = paces(outlook.done)
-    open_work = [*outlook.waiting, *(work for slot in outlook.busy for work in slot.held)]
-    if any(work.kind not in pace for work in open_work):
+    pace, beside = paces(outlook.done), overhead(outlook.done)
+    if any(work.kind not in pace for work in [*outlook.waiting, *_held(outlook)]):
         return Eta()
-    training = [max(0.0, _seconds(slot.held, pace) - slot.elapsed) for slot in outlook.busy]
-    seconds = _handed_out(outlook, training, pace)
+
+    def cost(work: Work) -> float:
+        return work.units * pace[work.kind] + beside
+
+    training = [max(0.0, sum(map(cost, slot.held)) - slot.elapsed) for slot in outlook.busy]
+    seconds = _handed_out(outlook, training, [cost(work) for work in outlook.waiting])
     if seconds == 0:
         return Eta(reason=OVERDUE)
     whole = outlook.whole
@@ -95,30 +112,37 @@ def estimate(outlook: Outlook) -> Eta:
     return Eta(seconds=seconds, whole=whole)
 
 
-def paces(done: Sequence[tuple[Work, float]]) -> dict[str, float]:
-    """Kind of work -> seconds per unit."""
+def paces(done: Sequence[Done]) -> dict[str, float]:
+    """Kind of work -> seconds of training per unit."""
     units: dict[str, float] = {}
     seconds: dict[str, float] = {}
-    for work, took in done:
-        units[work.kind] = units.get(work.kind, 0.0) + work.units
-        seconds[work.kind] = seconds.get(work.kind, 0.0) + took
+    for one in done:
+        kind = one.work.kind
+        units[kind] = units.get(kind, 0.0) + one.work.units
+        seconds[kind] = seconds.get(kind, 0.0) + (one.took if one.training is None else one.training)
     return {kind: seconds[kind] / units[kind] for kind in units if units[kind] > 0}
 
 
-def _seconds(works: Sequence[Work], pace: Mapping[str, float]) -> float:
-    return sum(work.units * pace[work.kind] for work in works)
+def overhead(done: Sequence[Done]) -> float:
+    """Seconds that a trial costs its slot beside training; nothing while the first one alone has told."""
+    beside = [max(0.0, one.took - one.training) / one.trials for one in done if one.training is not None]
+    return median_low(beside) if len(beside) > 1 else 0.0
 
 
-def _handed_out(outlook: Outlook, training: Sequence[float], pace: Mapping[str, float]) -> float:
+def _held(outlook: Outlook) -> list[Work]:
+    return [work for slot in outlook.busy for work in slot.held]
+
+
+def _handed_out(outlook: Outlook, training: Sequence[float], waiting: Sequence[float]) -> float:
     """When the last trial ends, each taken by the slot that is free first."""
     free_at = [0.0] * outlook.idle
     free_at += [left for slot, left in zip(outlook.busy, training, strict=True) if slot.stays]
     heapq.heapify(free_at)
-    for work in outlook.waiting:
-        heapq.heapreplace(free_at, free_at[0] + work.units * pace[work.kind])
+    for seconds in waiting:
+        heapq.heapreplace(free_at, free_at[0] + seconds)
     end = max([*free_at, *training])
     if outlook.unread:
-        end += outlook.unread * _seconds(outlook.waiting, pace) / len(outlook.waiting) / len(free_at)
+        end += outlook.unread * sum(waiting) / len(waiting) / len(free_at)
     return end
 
 

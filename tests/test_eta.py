@@ -8,6 +8,7 @@ from hpsearch.eta import (
     OVERDUE,
     PAUSED,
     Busy,
+    Done,
     Eta,
     Outlook,
     Work,
@@ -17,7 +18,7 @@ from hpsearch.eta import (
 )
 
 EPOCHS = Work("epochs", 4)
-MEASURED = [(Work("epochs", 8), 80.0)]  # ten seconds an epoch
+MEASURED = [Done(Work("epochs", 8), 80.0)]  # ten seconds an epoch
 
 
 def at_work(elapsed: float = 0.0, *, stays: bool = True) -> Busy:
@@ -55,7 +56,7 @@ def test_a_slot_that_takes_no_more_ends_what_it_has() -> None:
 
 
 def test_trials_that_diverged_early_do_not_make_an_epoch_look_quick() -> None:
-    early = [(Work("epochs", 0.5), 5.0)] * 9
+    early = [Done(Work("epochs", 0.5), 5.0)] * 9
     assert estimate(Outlook(done=[*MEASURED, *early], waiting=[EPOCHS], idle=1)).seconds == 40
 
 
@@ -64,9 +65,23 @@ def test_long_and_short_trials_are_told_apart() -> None:
     assert estimate(outlook).seconds == 310
 
 
+def test_what_a_trial_costs_beside_its_steps_counts_by_the_trial() -> None:
+    short = [Done(Work("epochs", 1), took=12.0, training=10.0)] * 3
+    assert estimate(Outlook(done=short, waiting=[Work("epochs", 1)], idle=1)).seconds == 12
+    assert estimate(Outlook(done=short, waiting=[Work("epochs", 9)], idle=1)).seconds == 92
+    pack = [Done(Work("epochs", 4), took=48.0, training=40.0, trials=4)] * 2
+    assert estimate(Outlook(done=pack, waiting=[Work("epochs", 1)], idle=1)).seconds == 12
+
+
+def test_the_first_trial_of_all_pays_for_the_start_alone() -> None:
+    first, second = (Done(Work("epochs", 4), took=took, training=40.0) for took in (95.0, 41.0))
+    assert estimate(Outlook(done=[first], waiting=[EPOCHS], idle=1)).seconds == 40
+    assert estimate(Outlook(done=[first, second, second], waiting=[EPOCHS], idle=1)).seconds == 41
+
+
 def test_one_kind_says_nothing_of_another() -> None:
     assert estimate(Outlook(done=MEASURED, waiting=[EPOCHS, Work("steps", 100)], idle=1)) == Eta()
-    both = [*MEASURED, (Work("steps", 50), 5.0)]
+    both = [*MEASURED, Done(Work("steps", 50), 5.0)]
     assert estimate(Outlook(done=both, waiting=[EPOCHS, Work("steps", 100)], idle=1)).seconds == 50
 
 

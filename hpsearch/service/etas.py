@@ -1,10 +1,11 @@
 """What `hpsearch.eta` asks: what slots have done for a study, what they hold, what waits, and who takes it."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hpsearch.eta import Busy, Eta, Outlook, Work, estimate
+from hpsearch.eta import Busy, Done, Eta, Outlook, Work, estimate
 from hpsearch.records import Study, StudyId, StudyState, Trial, TrialId, TrialState, WorkerId, WorkerState
 from hpsearch.samplers.methods import PLAIN
 from hpsearch.service import breaker, budgets, lookup
@@ -106,11 +107,8 @@ def _eta(tx: Transaction, study: StudyRow, floor: _Floor, *, now: datetime) -> E
 # --- what was done -------------------------------------------------------------------------------
 
 
-def _done(tx: Transaction, study: StudyRow) -> list[tuple[Work, float]]:
-    """What the last packs trained and how long each held its slot.
-
-    By the server's clock, so that what a trial costs beside its steps (its process, its data) counts too.
-    """
+def _done(tx: Transaction, study: StudyRow) -> list[Done]:
+    """What the last packs trained and how long each held its slot, by the server's clock."""
     runs = past_runs.last_results(tx, study.id, LOOKED_AT)
     known = trials.of_ids(tx, [row.run.trial_id for row in runs])
     packs: dict[tuple[WorkerId, str], list[RunRow]] = {}
@@ -122,16 +120,21 @@ def _done(tx: Transaction, study: StudyRow) -> list[tuple[Work, float]]:
     return [one for one in measured if one is not None]
 
 
-def _measured(pack: Sequence[tuple[RunRow, Trial]]) -> tuple[Work, float] | None:
-    """A pack's work, all of one kind, and its seconds; None where it can't be said how much that was."""
+def _measured(pack: Sequence[tuple[RunRow, Trial]]) -> Done | None:
+    """A pack, whose trials are of one kind; None where it can't be said how much work that was."""
     units = [trained(trial) for _, trial in pack]
     ends = [row.run.finished_at for row, _ in pack if row.run.finished_at is not None]
     if not ends or any(one is None for one in units):
         return None
     kind, _ = kind_of_work(pack[0][1].program, pack[0][1].budget)
-    began = min(row.run.started_at for row, _ in pack)
-    seconds = (max(ends) - began).total_seconds()
-    return (Work(kind, sum(one or 0.0 for one in units)), seconds) if seconds > 0 else None
+    took = (max(ends) - min(row.run.started_at for row, _ in pack)).total_seconds()
+    training = sum(trial.measurement("seconds") for _, trial in pack)
+    return Done(
+        work=Work(kind, sum(one or 0.0 for one in units)),
+        took=took,
+        trials=len(pack),
+        training=training if math.isfinite(training) and training > 0 else None,
+    )
 
 
 def trained(trial: Trial) -> float | None:
