@@ -2,10 +2,10 @@
 
 What is open is known, and what such work has cost slots so far is measured: training by the epoch or step and not by
 the trial, since those that diverge or are stopped early are short, and what a trial costs beside it (its process, its
-data) by the trial, as the median, since the first one pays for the start. Each is taken to train in full, so where some
-diverge it is sooner over. What a recipe's later stages will ask for is not known before they
-are planned, so of a recipe the figure is that of what its stage has planned, and the words say so. Where something
-that a person would ask about is missing, there is no figure but the reason.
+data) by the trial, as the median, since the first one pays for the start. Each is taken to train in full: where some
+diverge, it is over sooner. What a recipe's later stages will ask for is not known before they are planned, so of a
+recipe the figure is that of what its stage has planned, and the words say so. Where something that a person would ask
+about is missing, there is no figure but the reason.
 """
 
 import heapq
