@@ -15,7 +15,7 @@ from api.auth import CHANGE, HEADER_ONLY_PREFIXES, refusal
 from api.bodies import StrictRoute
 from api.export import tagged
 from api.session import csrf_token
-from hpsearch import __version__
+from hpsearch import __version__, eta
 from hpsearch.errors import HpsearchError, InvalidInput
 from hpsearch.study_report import words
 
@@ -40,6 +40,8 @@ def _environment() -> Environment:
     made.filters["error_text"] = words.error_text
     made.filters["value_text"] = words.value_text
     made.filters["params_text"] = words.params_text
+    made.filters["about"] = eta.about
+    made.filters["time_left"] = eta.words
     return made
 
 

@@ -20,11 +20,12 @@ from api.parameters import CheckpointName, Held, StudyKey, TrialKey, WorkerKey
 from api.session import checked_form, close_session, open_session, read_form
 from api.study_pages import compared, listed, study_view, trial_view
 from api.trials import get_checkpoint
-from hpsearch.errors import HpsearchError
-from hpsearch.records import Record, Series, Study, Worker
-from hpsearch.service import diagnoses, importances, trials, workers
+from hpsearch.errors import HpsearchError, InvalidInput
+from hpsearch.records import Record, Series, Study, TrialId, Worker
+from hpsearch.service import clones, diagnoses, importances, selections, trials, workers
 from hpsearch.service import studies as study_service
-from hpsearch.wire import Importances
+from hpsearch.service.selections import Deed
+from hpsearch.wire import Clone, Importances
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 view = [Depends(VIEW)]
@@ -43,6 +44,7 @@ ACTIONS = {
 TRIAL_ACTIONS: Mapping[str, Callable[..., Record]] = {
     "stop": trials.stop,
     "retry": trials.retry,
+    "clone": lambda db, trial, *, now: clones.clone(db, trial, Clone(), now=now)[0],
     "diagnose": diagnoses.diagnose,
 }
 
@@ -141,6 +143,28 @@ async def live(
         yield event
 
 
+@router.post("/studies/{study}/trials", dependencies=[Depends(CHANGE)])
+async def act_on_trials(request: Request, study: StudyKey, held: Held) -> Deed:
+    """The bar under the trial table: an action and the ids of the chosen trials, joined by commas."""
+    action, ids = chosen(await checked_form(request))
+
+    def done() -> Deed:
+        return selections.act(held.db, study, action, ids, now=held.clock())
+
+    deed = await anyio.to_thread.run_sync(done)
+    held.ring()
+    return deed
+
+
+def chosen(fields: Mapping[str, str]) -> tuple[selections.Action, list[TrialId]]:
+    """What the form asks for, each trial once. Raises InvalidInput."""
+    action = next((one for one in selections.VERBS if one == fields.get("action")), None)
+    ids = fields.get("trials", "").split(",")
+    if action is None or not all(part.isascii() and part.isdecimal() and len(part) < 19 for part in ids):
+        raise InvalidInput(f"this takes an action ({', '.join(selections.VERBS)}) and the ids of trials")
+    return action, list(dict.fromkeys(TrialId(int(part)) for part in ids))
+
+
 @router.post("/studies/{study}/{action}", dependencies=[Depends(CHANGE)])
 async def act(request: Request, study: StudyKey, action: Action, held: Held) -> Response:
     """A button of the study's page."""
@@ -164,17 +188,18 @@ def trial_page(request: Request, trial: TrialKey, held: Held) -> Response:
 
 @router.post("/trials/{trial}/{action}", dependencies=[Depends(CHANGE)])
 async def act_on_trial(
-    request: Request, trial: TrialKey, action: Literal["stop", "retry", "diagnose"], held: Held
+    request: Request, trial: TrialKey, action: Literal["stop", "retry", "clone", "diagnose"], held: Held
 ) -> Response:
-    """A button of the trial's page."""
+    """A button of the trial's page; a clone's leads on to its study."""
     await checked_form(request)
 
     def moved() -> Record:
         return TRIAL_ACTIONS[action](held.db, trial, now=held.clock())
 
-    await anyio.to_thread.run_sync(moved)
+    made = await anyio.to_thread.run_sync(moved)
     held.ring()
-    return Response(status_code=SEE_OTHER, headers={"Location": f"/trials/{trial}"})
+    target = f"/studies/{made.name}" if isinstance(made, Study) else f"/trials/{trial}"
+    return Response(status_code=SEE_OTHER, headers={"Location": target})
 
 
 @router.get("/trials/{trial}/metrics", dependencies=view)

@@ -17,8 +17,9 @@ from api.export import MEDIA_TYPES, lines_of
 from api.parameters import Held, PageSize, PageToken, StudyKey
 from api.reports import REPORT_TYPES, report_response
 from hpsearch.diagnosis import DiagnosisList
+from hpsearch.eta import Eta
 from hpsearch.records import Study, StudyState
-from hpsearch.service import diagnoses, importances, preview, studies, trials
+from hpsearch.service import diagnoses, etas, importances, preview, studies, trials
 from hpsearch.spec import StudySpec
 from hpsearch.store.engine import Database
 from hpsearch.wire import BestList, CurveList, Fork, Importances, Preview, StageList, StudyPage, StudyPatch
@@ -121,6 +122,12 @@ def fork_study(study: StudyKey, body: Fork, response: Response, held: Held) -> S
 def list_stages(study: StudyKey, held: Held) -> StageList:
     """The recipe's stages so far, in order, with verdict and evidence."""
     return studies.stages(held.db, study)
+
+
+@router.get("/studies/{study}/eta", operation_id="get_eta", dependencies=view)
+def get_eta(study: StudyKey, held: Held) -> Eta:
+    """How long what is planned will take, by what such trials have taken so far, or why that can't be told."""
+    return etas.of_study(held.db, study, now=held.clock())
 
 
 @router.get("/studies/{study}/best", operation_id="get_best", dependencies=view)

@@ -6,8 +6,9 @@ from typing import Any
 from markupsafe import Markup
 
 from api.resources import Resources
+from hpsearch.eta import Eta
 from hpsearch.records import FINISHED_STUDY_STATES, Stage, Study, StudyState, Trial, TrialId, TrialState
-from hpsearch.service import diagnoses, studies, trials
+from hpsearch.service import clones, diagnoses, etas, selections, studies, trials
 from hpsearch.study_report import CURVES, words
 from hpsearch.study_report.diagnosis import diagnosis_card
 from hpsearch.study_report.page import answer, card, rail
@@ -28,19 +29,17 @@ MOVES: dict[StudyState, tuple[str, ...]] = {
     StudyState.COMPLETED: ("retry",),
     StudyState.CANCELLED: (),
 }
-TRIAL_MOVES = {
-    TrialState.WAITING: ("stop",),
-    TrialState.RUNNING: ("stop",),
-    TrialState.FAILED: ("retry",),
-    TrialState.CANCELLED: ("retry",),
-}
 BAR = ("completed", "running", "waiting", "diverged", "pruned", "failed", "cancelled")
 
 
 def listed(held: Resources) -> dict[str, Any]:
-    """The newest studies, each with its bar of counts."""
+    """The newest studies, each with its bar of counts and the time left."""
     found = studies.page(held.db, page_size=STUDIES)
-    rows = [{"study": study, "bar": bar(study), "task": words.task_text(study)} for study in found.studies]
+    known = etas.of_studies(held.db, found.studies, now=held.clock())
+    rows = [
+        {"study": study, "bar": bar(study), "task": words.task_text(study), "eta": known.get(study.id, Eta())}
+        for study in found.studies
+    ]
     return {"rows": rows, "total": found.total}
 
 
@@ -65,6 +64,7 @@ def study_view(held: Resources, key: str) -> dict[str, Any]:
         "study": study,
         "task": words.task_text(study),
         "bar": bar(study),
+        "eta": etas.of_study(held.db, key, now=held.clock()),
         "moves": MOVES[study.state],
         "live": study.state not in FINISHED_STUDY_STATES,
         "last_event": last_event,
@@ -116,7 +116,10 @@ def trial_view(held: Resources, trial_id: TrialId) -> dict[str, Any]:
         "diagnosis": None if judged is None else _drawn(diagnosis_card(judged, "Diagnosis")),
         "followed": followed,
         "last_event": 0 if followed is None else studies.last_event(held.db, followed),
-        "moves": TRIAL_MOVES.get(trial.state, ()),
+        "moves": (
+            *selections.MOVES.get(trial.state, ()),
+            *(("clone",) if clones.why_not(study, trial) is None else ()),
+        ),
         "params": rows,
         "runs": trials.runs(held.db, trial_id),
         "logs": [log for log in trials.log(held.db, trial_id) if log.text],

@@ -15,9 +15,9 @@ from api.checkpoints import is_intact, open_stored
 from api.parameters import CheckpointName, Held, PageSize, PageToken, StudyKey, TrialKey
 from api.ranges import ByteRange, asked_range
 from hpsearch.diagnosis import AskDiagnosis, TrialDiagnosis
-from hpsearch.records import Run, Series, StageKind, Trial, TrialState
-from hpsearch.service import checkpoints, diagnoses, trials
-from hpsearch.wire import RunLog, TrialPage
+from hpsearch.records import Run, Series, StageKind, Study, Trial, TrialState
+from hpsearch.service import checkpoints, clones, diagnoses, trials
+from hpsearch.wire import Clone, RunLog, TrialPage
 
 router = APIRouter(tags=["trials"], route_class=StrictRoute)
 view = [Depends(VIEW)]
@@ -87,6 +87,23 @@ def retry_trial(trial: TrialKey, held: Held) -> Trial:
     result = trials.retry(held.db, trial, now=held.clock())
     held.ring()
     return result
+
+
+@router.post(
+    "/trials/{trial}/clone",
+    operation_id="clone_trial",
+    status_code=201,
+    responses={200: {"model": Study, "description": "It was there already, with the same spec"}},
+    dependencies=change,
+)
+def clone_trial(trial: TrialKey, response: Response, held: Held, body: Clone | None = None) -> Study:
+    """Trains the trial's point again on other seeds, as a study of its own: the trial's study plans, counts and
+    spends nothing for it. 409 for a trial that measures, trains on a subset or for a part of an epoch.
+    """
+    study, created = clones.clone(held.db, trial, body or Clone(), now=held.clock())
+    response.status_code = 201 if created else 200
+    held.ring()
+    return study
 
 
 @router.get("/trials/{trial}/diagnose", operation_id="get_diagnosis", dependencies=view)

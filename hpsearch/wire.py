@@ -272,6 +272,13 @@ class Fork(Record):
     changes: dict[str, Any] = {}
 
 
+class Clone(Record):
+    """A trial's point trained again on `replicates` other seeds, as a study of this name."""
+
+    name: str | None = Field(default=None, max_length=100, description="default: STUDY-trial-NUMBER")
+    replicates: int = Field(default=3, ge=1, le=100)
+
+
 class Importances(Record):
     """How much of the objective's variation each parameter explains, largest first; they sum to 1.
 

@@ -1,8 +1,10 @@
 // Every page: keys, filters, sortable tables, questions before what can't be undone.
 
+import { keep, kept, typing } from "./controls.js";
 import { matches, parse } from "./expression.js";
 
-const visible = (table) => [...table.tBodies[0].rows].filter((row) => !row.hidden);
+/** The rows of a table that no filter hides. */
+export const visible = (table) => [...table.tBodies[0].rows].filter((row) => !row.hidden);
 
 /** Show how many of how many rows a table shows. */
 export function count(table) {
@@ -38,10 +40,14 @@ export function applyFilters() {
   count(table);
 }
 
-function sortBy(button) {
+/** Sort a table as the address says: by the column of this name, downwards after a `-`. */
+export function applySort() {
+  const wanted = kept("sort");
+  const down = wanted?.startsWith("-");
+  const button = [...document.querySelectorAll("[data-sort]")].find((one) => one.textContent === wanted?.replace(/^-/, ""));
+  if (!button) return;
   const head = button.closest("th");
   const table = button.closest("table");
-  const down = head.getAttribute("aria-sort") === "ascending";
   const column = Number(button.dataset.sort);
   for (const one of table.tHead.rows[0].cells) one.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", down ? "descending" : "ascending");
@@ -57,6 +63,12 @@ function sortBy(button) {
   table.tBodies[0].append(...[...table.tBodies[0].rows].sort(rank));
 }
 
+function sortBy(button) {
+  const up = button.closest("th").getAttribute("aria-sort") === "ascending";
+  keep("sort", `${up ? "-" : ""}${button.textContent}`);
+  applySort();
+}
+
 function walk(direction) {
   const table = document.querySelector("table.rows");
   if (!table) return;
@@ -69,7 +81,7 @@ function walk(direction) {
 }
 
 function pressed(event) {
-  if (event.target.closest("input, select, textarea")) {
+  if (typing(event)) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
@@ -77,11 +89,16 @@ function pressed(event) {
   if (event.key === "?") document.getElementById("help").showModal();
   if (event.key === "j") walk(1);
   if (event.key === "k") walk(-1);
-  if (event.key === "Enter") open(document.querySelector("tr.at"));
+  if (event.key === "x" || event.key === "X") select(document.querySelector("tr.at"), event.shiftKey);
+  if (event.key === "Enter" && !event.target.closest("a, button, input, summary")) open(document.querySelector("tr.at"));
   if (event.key === "/") {
     event.preventDefault();
     (document.getElementById("expression") || document.querySelector("[data-filter]"))?.focus();
   }
+}
+
+function select(row, shiftKey) {
+  row?.querySelector("input[type=checkbox]")?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, shiftKey }));
 }
 
 function open(row) {
@@ -90,6 +107,7 @@ function open(row) {
 
 document.addEventListener("keydown", pressed);
 document.addEventListener("input", (event) => {
+  if (event.target.matches("#expression")) keep("filter", event.target.value);
   if (event.target.matches("[data-filter], #expression")) applyFilters();
 });
 document.addEventListener("click", (event) => {
@@ -101,3 +119,10 @@ document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
   if (question && !window.confirm(question)) event.preventDefault();
 });
+
+const expression = document.getElementById("expression");
+if (expression && kept("filter")) {
+  expression.value = kept("filter");
+  applyFilters();
+}
+applySort();

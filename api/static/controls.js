@@ -19,18 +19,31 @@ export function isLoss(metric) {
   return metric.includes("loss") || metric.includes("norm") || metric === "lr";
 }
 
+/** Whether keys go into a field; a checkbox takes none but the space bar. */
+export const typing = (event) => Boolean(event.target.closest("input:not([type=checkbox]), select, textarea"));
+
+/** What the address holds of the view under a name; null where it holds nothing. */
+export const kept = (name) => new URLSearchParams(location.search).get(name);
+
+/** Keep a part of the view in the address; an empty one is left out. */
+export function keep(name, value) {
+  const query = new URLSearchParams(location.search);
+  if (value) query.set(name, value);
+  else query.delete(name);
+  history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}${location.hash}`);
+}
+
 /** Restore the controls from the address, and call `changed(id)` when one of them is turned. */
 export function watch(changed) {
-  const query = new URLSearchParams(location.search);
   for (const id of CONTROLS) {
     const control = document.getElementById(id);
     if (!control) continue;
-    if (query.has(id)) restore(control, query.get(id));
+    if (kept(id) !== null) restore(control, kept(id));
     control.addEventListener("input", () => { remember(id, control); say(); changed(id); });
   }
   say();
   document.addEventListener("keydown", (event) => {
-    if (event.target.closest("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (typing(event) || event.ctrlKey || event.metaKey || event.altKey) return;
     const step = { "[": -0.1, "]": 0.1 }[event.key];
     if (step) turn("smoothing", (control) => { control.value = Number(control.value) + step; });
     if (event.key === "l") turn("log", (control) => { control.checked = !control.checked; });
@@ -51,9 +64,7 @@ function restore(control, text) {
 }
 
 function remember(id, control) {
-  const query = new URLSearchParams(location.search);
-  query.set(id, control.type === "checkbox" ? (control.checked ? "1" : "0") : control.value);
-  history.replaceState(null, "", `?${query}${location.hash}`);
+  keep(id, control.type === "checkbox" ? (control.checked ? "1" : "0") : control.value);
 }
 
 function say() {

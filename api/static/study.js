@@ -1,15 +1,18 @@
 // One study: the curve wall, what mattered, and news as they come.
 
-import { applyFilters } from "./app.js";
+import { applyFilters, applySort } from "./app.js";
 import { draw, finite, short, svg } from "./chart.js";
 import { fetched, isLoss, settings, watch } from "./controls.js";
 import { parallel } from "./parallel.js";
+import { mark, selection } from "./selection.js";
 
 const root = document.getElementById("study");
 const name = encodeURIComponent(root.dataset.study);
 const wall = document.getElementById("wall");
 const QUIET_MS = 1000; // between two looks at the server while news pour in
+const LONG_MS = 30_000; // without news the time left grows old
 let listed = { curves: [], total: 0, shown: 0 };
+let following = false;
 
 function seriesOf({ metric }) {
   const places = listed.curves.length;
@@ -94,20 +97,27 @@ async function refresh() {
   const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const at = root.querySelector("tr.at")?.dataset.trial;
   for (const part of root.querySelectorAll("[data-fresh]")) {
     const other = fresh.querySelector(`[data-fresh="${part.dataset.fresh}"]`);
     if (other) part.replaceChildren(...other.childNodes);
   }
+  if (at) root.querySelector(`#trials tr[data-trial="${CSS.escape(at)}"]`)?.classList.add("at");
+  applySort();
   applyFilters();
+  mark();
   await load();
+  if (!following && fresh.getElementById("study").dataset.live === "yes") follow(fresh.getElementById("study").dataset.after);
 }
 
-function follow() {
-  const news = new EventSource(`/studies/${name}/events?after=${root.dataset.after}`);
+function follow(after) {
+  const news = new EventSource(`/studies/${name}/events?after=${after}`);
+  following = true;
   let due = null;
   const soon = () => { due ??= setTimeout(() => { due = null; refresh(); }, QUIET_MS); };
+  const nowAndThen = setInterval(() => { if (!document.hidden) soon(); }, LONG_MS);
   news.addEventListener("message", soon);
-  news.addEventListener("end", () => { news.close(); soon(); mattered(); });
+  news.addEventListener("end", () => { news.close(); clearInterval(nowAndThen); following = false; soon(); mattered(); });
 }
 
 function light(event) {
@@ -122,4 +132,5 @@ document.addEventListener("pointerover", light);
 new ResizeObserver(show).observe(wall);
 load();
 mattered();
-if (root.dataset.live === "yes") follow();
+selection(refresh);
+if (root.dataset.live === "yes") follow(root.dataset.after);

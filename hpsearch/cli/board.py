@@ -1,5 +1,6 @@
 """The live picture of a study under way: a card per finished stage, a bar for the one that runs."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpsearch.cli import show
+from hpsearch.eta import Eta, words
 from hpsearch.records import (
     FINISHED_STUDY_STATES,
     OPEN_TRIAL_STATES,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from hpsearch.client import StudyHandle
 
 POLL_SECONDS = 0.25
+ETA_SECONDS = 1.0  # between two questions for the time left
 IDLE_SECONDS = 5.0  # nothing runs for so long though trials wait: say why
 
 
@@ -46,6 +49,8 @@ def follow(
             check()
             study = handle.record()
             board.update(study, handle.stages())
+            if board.wants_eta and study.state not in FINISHED_STUDY_STATES:
+                board.take_eta(handle.eta())
             if study.state in FINISHED_STUDY_STATES:
                 return study
             if board.idle_seconds > IDLE_SECONDS:
@@ -62,6 +67,8 @@ class Board:
         self._shown: set[StageId] = set()
         self._started: dict[StageId, float] = {}
         self._busy_at = clock()
+        self._eta = Eta()
+        self._eta_at = -math.inf
         self._said: set[str] = set()
         self._spinner = Spinner("dots")
         self._live = Live(console=console, transient=True, refresh_per_second=8, auto_refresh=True)
@@ -81,6 +88,15 @@ class Board:
     def idle_seconds(self) -> float:
         """How long trials have waited while none ran."""
         return self._clock() - self._busy_at
+
+    @property
+    def wants_eta(self) -> bool:
+        """Whether it is time to ask for the time left again; never where nothing moves."""
+        return self._live.is_started and self._clock() - self._eta_at >= ETA_SECONDS
+
+    def take_eta(self, eta: Eta) -> None:
+        """What the next pictures say of the time left."""
+        self._eta, self._eta_at = eta, self._clock()
 
     def say_once(self, text: str) -> None:
         if text and text not in self._said:
@@ -121,7 +137,7 @@ class Board:
             Text(show.title(stage), style="bold"),
             ProgressBar(total=max(total, 1), completed=done, width=30),
             Text(f"{done}/{total} trials"),
-            Text(_eta(done, total, elapsed), style="dim"),
+            Text(", ".join(filter(None, (f"{elapsed:.0f} s", words(self._eta)))), style="dim"),
         )
         if study.best_value is None:
             return row
@@ -134,9 +150,3 @@ def progress(study: Study, stages: Sequence[Stage], stage: Stage) -> tuple[int, 
     ended = sum(n for state, n in study.trial_counts.items() if state not in OPEN_TRIAL_STATES)
     before = sum(other.trials for other in stages if other.id != stage.id)
     return min(max(ended - before, 0), stage.trials), stage.trials
-
-
-def _eta(done: int, total: int, elapsed: float) -> str:
-    if not done or done >= total:
-        return f"{elapsed:.0f} s"
-    return f"{elapsed:.0f} s, about {elapsed / done * (total - done):.0f} s left"

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hpsearch.eta import Eta, words
 from hpsearch.records import (
     Best,
     Run,
@@ -162,13 +163,14 @@ def counts(study: Study) -> str:
     return f"{total - waiting}/{total}"
 
 
-def study_head(study: Study) -> None:
+def study_head(study: Study, eta: Eta) -> None:
     console = output()
     console.print(Text.assemble((study.name, "bold"), f"  {study.method}, ", state(study.state)))
     if study.reason:
         console.print(Text(study.reason), soft_wrap=True)
     listed = ", ".join(f"{n} {name}" for name, n in study.trial_counts.items() if n)
-    console.print(Text(f"trials: {listed or 'none'}"))
+    told = words(eta)
+    console.print(Text(f"trials: {listed or 'none'}{f'; {told}' if told else ''}"))
 
 
 def trials(records: Sequence[Trial], total: int | None = None) -> None:

@@ -66,17 +66,17 @@ def list_studies(
 def show_study(
     study: StudyName, server: Server = None, token: Secret = None, home: HomeDir = None, json: Json = False
 ) -> None:
-    """Show a study: its state and each stage's verdict."""
+    """Show a study: its state, the time left and each stage's verdict."""
     from hpsearch.cli import show
     from hpsearch.cli.connect import connected
 
     with connected(server, token, home) as client:
         handle = client.study(study)
-        record, stages, best = handle.record(), handle.stages(), handle.best(1)
+        record, stages, best, eta = handle.record(), handle.stages(), handle.best(1), handle.eta()
     if json:
-        show.document({"study": record, "stages": stages, "best": best[0] if best else None})
+        show.document({"study": record, "stages": stages, "best": best[0] if best else None, "eta": eta})
         return
-    show.study_head(record)
+    show.study_head(record, eta)
     show.cards(stages)
     if best:
         show.best(best, record.objective_metric)

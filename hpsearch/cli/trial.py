@@ -7,7 +7,7 @@ import typer
 
 from hpsearch.cli.options import HomeDir, Json, Secret, Server, TrialNumber
 
-app = typer.Typer(help="Look at one trial, stop it or run it again.", no_args_is_help=True)
+app = typer.Typer(help="Look at one trial, stop it, run it again or clone it.", no_args_is_help=True)
 
 
 @app.command("show")
@@ -127,3 +127,28 @@ def retry(
         show.document(record)
     else:
         show.note(f"trial {trial} is {record.state}")
+
+
+@app.command("clone")
+def clone(
+    trial: TrialNumber,
+    name: Annotated[
+        str | None, typer.Option(help="The new study's name [default: STUDY-trial-NUMBER].")
+    ] = None,
+    replicates: Annotated[int, typer.Option(min=1, max=100, help="How many other seeds.")] = 3,
+    server: Server = None,
+    token: Secret = None,
+    home: HomeDir = None,
+    json: Json = False,
+) -> None:
+    """Train a trial's point again on other seeds, as a study of its own."""
+    from hpsearch.cli import show
+    from hpsearch.cli.connect import connected
+    from hpsearch.records import TrialId
+
+    with connected(server, token, home) as client:
+        made = client.trial(TrialId(trial)).clone(name, replicates)
+    if json:
+        show.document(made)
+    else:
+        show.note(f"study {made.name} is {made.state}")

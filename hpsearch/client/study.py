@@ -12,6 +12,7 @@ from hpsearch.client.transport import PREFIX, Transport
 from hpsearch.client.trial import TrialHandle
 from hpsearch.diagnosis import DiagnosisList, TrialDiagnosis
 from hpsearch.errors import HpsearchError, InvalidInput
+from hpsearch.eta import Eta
 from hpsearch.records import (
     FINISHED_STUDY_STATES,
     Best,
@@ -88,6 +89,10 @@ class StudyHandle:
     def stages(self) -> list[Stage]:
         """The stages so far, in order, with their verdicts."""
         return list(self._transport.ask(StageList, "GET", f"{self._path}/stages").stages)
+
+    def eta(self) -> Eta:
+        """How long what is planned will take, or why that can't be told."""
+        return self._transport.ask(Eta, "GET", f"{self._path}/eta")
 
     def diagnoses(self) -> list[TrialDiagnosis]:
         """Of the trials that were diagnosed by probes: what these have proved."""

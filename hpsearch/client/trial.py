@@ -10,9 +10,9 @@ from pydantic import TypeAdapter
 from hpsearch.client import checkpoints
 from hpsearch.client.transport import PREFIX, Transport
 from hpsearch.diagnosis import AskDiagnosis, TrialDiagnosis
-from hpsearch.records import Run, Series, Trial, TrialState
+from hpsearch.records import Run, Series, Study, Trial, TrialState
 from hpsearch.space import Params
-from hpsearch.wire import RunLog
+from hpsearch.wire import Clone, RunLog
 
 SERIES = TypeAdapter(Series)
 RUNS = TypeAdapter(list[Run])
@@ -104,6 +104,14 @@ class TrialHandle:
     def retry(self) -> Trial:
         """Let a failed or cancelled trial run again."""
         return self._act("retry")
+
+    def clone(self, name: str | None = None, replicates: int = 3) -> Study:
+        """Train the trial's point again on other seeds, as a study of its own, `STUDY-trial-NUMBER` without a name.
+
+        Raises Conflict for a trial that measures, trains on a subset or for a part of an epoch.
+        """
+        body = Clone(name=name, replicates=replicates)
+        return self._transport.ask(Study, "POST", f"{self._path}/clone", body=body)
 
     def _act(self, action: str) -> Trial:
         self.record = self._transport.ask(Trial, "POST", f"{self._path}/{action}", repeatable=False)

@@ -37,15 +37,20 @@ def late(study: StudyRow, *, now: datetime) -> bool:
 
 
 def device_time_spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> bool:
-    """Whether the slots have worked for as long as they may, runs under way included."""
-    limit = spec.budget.device_hours
-    if limit is None:
-        return False
+    """Whether the slots have worked for as long as they may."""
+    left = device_seconds_left(tx, study, spec, now=now)
+    return left is not None and left <= 0
+
+
+def device_seconds_left(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> float | None:
+    """For how long slots may still work, runs under way taken off; None where there is no limit."""
+    if spec.budget.device_hours is None:
+        return None
     family = [study, *examinations.relatives(tx, study)]
-    used = sum(one.device_seconds for one in family)
-    if used < limit * HOUR:
-        used += sum(past_runs.busy_seconds(tx, one.id, now=now) for one in family)
-    return used >= limit * HOUR
+    left = spec.budget.device_hours * HOUR - sum(one.device_seconds for one in family)
+    if left > 0:
+        left -= sum(past_runs.busy_seconds(tx, one.id, now=now) for one in family)
+    return left
 
 
 def spent(

@@ -29,5 +29,10 @@ def study_by_id(tx: Transaction, study_id: StudyId) -> StudyRow:
 def trial(tx: Transaction, trial_id: TrialId) -> Trial:
     found = trials.get(tx, trial_id) if 0 < trial_id < MAX_ID else None
     if found is None:
-        raise NotFound(f"no trial {trial_id}", hint="`hpsearch study show STUDY` lists a study's trials")
+        raise no_trial(trial_id)
     return found
+
+
+def no_trial(trial_id: TrialId) -> NotFound:
+    """For a trial that isn't there, or isn't where it was looked for."""
+    return NotFound(f"no trial {trial_id}", hint="`hpsearch study show STUDY` lists a study's trials")

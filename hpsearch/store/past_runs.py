@@ -92,9 +92,34 @@ def last_end_in_pack(tx: Transaction, row: RunRow) -> datetime | None:
     ).scalar()
 
 
+def last_results(tx: Transaction, study_id: StudyId, limit: int) -> list[RunRow]:
+    """The study's runs that brought a result, newest first: an index holds those of each state in order."""
+    found: list[RunRow] = []
+    for state in (RunState.COMPLETED, RunState.DIVERGED, RunState.PRUNED):
+        wanted = select(runs).where(runs.c.study_id == study_id, runs.c.state == state)
+        found += map(row_of, tx.execute(wanted.order_by(runs.c.id.desc()).limit(limit)))
+    return sorted(found, key=lambda row: row.id, reverse=True)[:limit]
+
+
+def active(tx: Transaction, study_id: StudyId) -> list[RunRow]:
+    """The study's runs under way, by id."""
+    wanted = select(runs).where(runs.c.study_id == study_id, runs.c.state == RunState.ACTIVE)
+    return [row_of(row) for row in tx.execute(wanted.order_by(runs.c.id))]
+
+
+def busy_slots(tx: Transaction) -> set[tuple[WorkerId, int]]:
+    """(worker, slot) of all runs under way."""
+    wanted = select(runs.c.worker_id, runs.c.slot).where(runs.c.state == RunState.ACTIVE).distinct()
+    return {(row.worker_id, row.slot) for row in tx.execute(wanted)}
+
+
+def busy_since(tx: Transaction, row: RunRow) -> datetime:
+    """Since when its slot has been at the trial in progress of an active run's pack."""
+    return last_end_in_pack(tx, row) or row.run.started_at
+
+
 def busy_seconds(tx: Transaction, study_id: StudyId, *, now: datetime) -> float:
     """How long slots have been busy with the study's active runs, which no ended run accounts for."""
-    rows = tx.execute(select(runs).where(runs.c.study_id == study_id, runs.c.state == RunState.ACTIVE))
-    packs = {(row.worker_id, row.request_id): row_of(row) for row in rows}
-    began = (last_end_in_pack(tx, row) or row.run.started_at for row in packs.values())
+    packs = {(row.run.worker_id, row.request_id): row for row in active(tx, study_id)}
+    began = (busy_since(tx, row) for row in packs.values())
     return sum(max(0.0, (now - start).total_seconds()) for start in began)

@@ -2,12 +2,14 @@
 
 import io
 import math
+import re
 
 import pytest
 from rich.console import Console
 
 from hpsearch.cli import show
 from hpsearch.cli.board import Board, progress
+from hpsearch.eta import Eta
 from hpsearch.records import Remedy, StageKind, StageState, TrialState, Verdict
 from hpsearch.vocabulary import VerdictCode
 from tests.study_records import make_stage, make_study
@@ -61,6 +63,26 @@ def test_idle_time_counts_only_while_trials_wait_and_none_runs() -> None:
         now[0] = moment
         board.update(study, [])
     assert board.idle_seconds == 5.0
+
+
+def test_the_bar_tells_the_time_left_and_asks_for_it_once_a_second() -> None:
+    now, written = [0.0], io.StringIO()
+    stage = make_stage(0, StageKind.SEARCH, state=StageState.RUNNING, trials=4)
+    study = make_study(trial_counts={TrialState.COMPLETED: 1, TrialState.WAITING: 3})
+    console = Console(file=written, width=200, force_terminal=True)
+    with Board(console, clock=lambda: now[0]) as board:
+        assert board.wants_eta
+        board.take_eta(Eta(seconds=200, whole=True))
+        assert not board.wants_eta
+        board.update(study, [stage])
+        now[0] = 1.0
+        assert board.wants_eta
+    assert "1/4 trials 0 s, about 3 min left" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.getvalue())
+
+
+def test_off_a_terminal_nobody_asks_for_the_time_left() -> None:
+    with Board(Console(file=io.StringIO()), clock=lambda: 0.0) as board:
+        assert not board.wants_eta
 
 
 @pytest.mark.parametrize(

@@ -83,9 +83,9 @@ def test_lists_and_shows(on_home: Hpsearch) -> None:
     created(on_home, "shown")
     assert "shown" in on_home("study", "list").out
     assert "shown" in {study["name"] for study in json.loads(on_home("study", "list", "--json").out)}
-    assert "trials: 12 waiting" in on_home("study", "show", "shown").out
+    assert "trials: 12 waiting; time left unknown: no worker" in on_home("study", "show", "shown").out
     document = json.loads(on_home("study", "show", "shown", "--json").out)
-    assert set(document) == {"study", "stages", "best"}
+    assert set(document) == {"study", "stages", "best", "eta"}
     assert json.loads(on_home("study", "best", "shown", "--json").out) == []
     trials = json.loads(on_home("study", "trials", "shown", "--json").out)
     assert [trial["number"] for trial in trials] == list(range(12))
@@ -120,12 +120,15 @@ def test_deleting_asks_first(on_home: Hpsearch) -> None:
     assert on_home("study", "show", "deleted").code == 3
 
 
-def test_trial_is_shown_stopped_and_retried(on_home: Hpsearch) -> None:
+def test_trial_is_shown_stopped_retried_and_cloned(on_home: Hpsearch) -> None:
     created(on_home, "tried")
     trial = json.loads(on_home("study", "trials", "tried", "--json").out)[0]["id"]
     assert "waiting" in on_home("trial", "show", trial).out
     assert json.loads(on_home("trial", "stop", trial, "--json").out)["state"] == "cancelled"
     assert json.loads(on_home("trial", "retry", trial, "--json").out)["state"] == "waiting"
+    assert on_home("trial", "clone", trial, "--replicates", 2).err == "study tried-trial-0 is running\n"
+    assert len(json.loads(on_home("study", "trials", "tried-trial-0", "--json").out)) == 2
+    assert on_home("trial", "clone", trial).code == 4  # of this name with three seeds
     assert on_home("trial", "log", trial).code == 0
     assert json.loads(on_home("trial", "curves", trial, "--json").out) == {}
     assert on_home("trial", "curves", trial, "--metric", "loss").code == 3

@@ -6,7 +6,7 @@ import pytest
 from hpsearch.client import Client
 from hpsearch.errors import Conflict, Forbidden, InvalidInput, LeaseLost, NotFound, StudyExists, Unauthorized
 from hpsearch.home import Home
-from hpsearch.records import Outcome, RunId, Slot, TrialId, Worker, WorkerId
+from hpsearch.records import Outcome, RunId, Slot, TrialId, TrialState, Worker, WorkerId
 from hpsearch.spec import StudySpec, parse_spec
 from hpsearch.wire import (
     CreateToken,
@@ -145,6 +145,19 @@ def test_a_trial_is_stopped_and_retried(client: Client) -> None:
     assert trial.stop().state == trial.state == "cancelled"
     assert client.trial(trial.record.id).retry().state == "waiting"
     assert trial.refresh().state == "waiting"
+
+
+def test_a_trial_is_cloned_and_the_time_left_is_asked_for(client: Client) -> None:
+    study = client.create_study(grid_spec())
+    (trial, _) = study.trials()
+    made = trial.clone()
+    assert (made.name, made.trial_counts[TrialState.WAITING]) == ("a-grid-trial-0", 3)
+    assert trial.clone().id == made.id
+    assert trial.clone("five", replicates=5).trial_counts[TrialState.WAITING] == 5
+    assert study.eta().reason == "no worker"
+    worker = register(client)
+    finish(client, worker, lease_one(client, worker).run_id, value=0.5)
+    assert study.eta().seconds is not None
 
 
 def test_all_pages_are_walked(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,32 @@ def test_s9_a_button_needs_the_sessions_own_form(http: TestClient, settings: Set
     assert "paused" in http.get("/studies/a-grid", headers=HTML).text
 
 
+def test_s9_the_bar_of_chosen_trials_needs_the_sessions_own_form_too(
+    http: TestClient, settings: Settings
+) -> None:
+    post_spec(http, grid_spec())
+    viewer = http.post(f"{API}/tokens", json={"name": "v", "scope": "viewer"}).json()["secret"]
+    login(http, str(settings.home.read_token()))
+    path, good = "/studies/a-grid/trials", csrf(http)
+    asked = {"action": "stop", "trials": "1,2", "csrf": good}
+    assert http.post(path, data={**asked, "csrf": "0" * 64}).status_code == 403
+    assert http.post(path, data=asked, headers={"Origin": "http://evil.example"}).status_code == 403
+    assert http.post(path, json=asked).status_code == 422
+    for wrong in (
+        {"action": "delete"},
+        {"trials": ""},
+        {"trials": "1,x"},
+        {"trials": "1,-2"},
+        {"trials": "9" * 19},
+    ):
+        assert http.post(path, data={**asked, **wrong}).status_code == 422, wrong
+    assert http.post(path, data={**asked, "trials": "1,99"}).status_code == 404
+    done = http.post(path, data={**asked, "trials": "1,2,1"})
+    assert done.json() == {"text": "Stopping 2 trials.", "refused": [], "studies": []}
+    login(http, viewer)
+    assert http.post(path, data={**asked, "csrf": csrf(http)}).status_code == 403
+
+
 def test_a_viewer_sees_no_buttons_and_can_press_none(http: TestClient) -> None:
     post_spec(http, grid_spec())
     made = http.post(f"{API}/tokens", json={"name": "v", "scope": "viewer"}).json()["secret"]
