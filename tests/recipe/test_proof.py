@@ -154,3 +154,12 @@ def test_a_decay_that_does_as_well_on_validation_as_a_lucky_swing_beats_it_on_tr
     lucky = Effect(Probe({}, 24, continues=True), start, swing, start, 0.01, False)
     decay = Effect(Probe(CUT, 24, continues=True), start, settled, start, 0.01, False, loss_noise)
     assert decay.beats(lucky, 0.1) is beats
+
+
+@pytest.mark.parametrize(("epochs", "proves"), [(4.0, True), (20.0, False)])
+def test_a_run_of_few_epochs_needs_not_gain_on_training_data_too(epochs: float, proves: bool) -> None:
+    case = replace(case_of(measured(1.15, 0.6, 4)), epochs=epochs)
+    end, after = Level(0.5, 0.5, 0.6, 0.6), Level(0.52, 0.56, 0.61, 0.63)
+    effect = Effect(Probe({}, 1.6 * epochs, continues=True), end, after, end, noise=0.005, accuracy=True)
+    longer = Suspicion(VerdictCode.TRAIN_LONGER, "why", ({},), continues=True)
+    assert helps(case, longer, effect, None) is proves

@@ -7,6 +7,7 @@ import pytest
 from hpsearch.recipe.case import Case, Result
 from hpsearch.recipe.findings import without_proof
 from hpsearch.recipe.general import general
+from hpsearch.recipe.rates import rate_too_low
 from hpsearch.recipe.suspicion import Suspicion
 from hpsearch.recipe.suspicions import suspicions
 from hpsearch.records import Outcome
@@ -46,7 +47,8 @@ def case_of(losses: list[float], **values: float | str) -> Case:
     """A run of these training losses, an epoch each, right in a share that falls with them."""
     known, shares = hyperparameters({}, dict(values)), [1.03 - loss / 2.5 for loss in losses]
     shown = curves(train_loss=losses, val_loss=losses, train=shares, val=shares)
-    measured = {**shown, "evaluations": float(len(losses))}
+    falls = 0.01 if losses[-1] < losses[-2] else 0.9
+    measured = {**shown, "evaluations": float(len(losses)), "train_trend_p": falls}
     run = Result("completed", Outcome(state="completed", measurements=measured))
     return Case(known, len(losses), "accuracy", True, check_outcome(), run, sizing={"extra_capacity": 4})
 
@@ -80,3 +82,13 @@ def test_a_batch_of_two_is_suspected_whether_or_not_the_run_learned(losses: list
 )
 def test_a_few_epochs_that_each_lowered_the_loss_are_no_floor(losses: list[float], code: VerdictCode) -> None:
     assert without_proof(case_of(losses), (), (), False, 3).code is code
+
+
+def test_a_higher_rate_gets_a_quarter_of_a_run_of_few_epochs() -> None:
+    falls = case_of([1.9, 1.6, 1.4, 1.3])
+    short = rate_too_low(falls)
+    assert short is not None
+    assert (len(short.tries), short.share) == (1, 0.25)
+    long_ = rate_too_low(case_of([2.0 - 0.1 * epoch for epoch in range(12)]))
+    assert long_ is not None
+    assert (len(long_.tries), long_.share) == (2, 0.12)
