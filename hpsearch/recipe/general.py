@@ -21,7 +21,7 @@ def general(case: Case) -> tuple[Raise, ...]:
     """Rates, length and size, in the order in which this run's curve makes them likely."""
     if case.run.diverged or not case.learned:
         rates = (rate_too_high, rate_too_low) if steps_are_large(case) else (rate_too_low, rate_too_high)
-        return (*rates, _tiny_batch, _too_small)
+        return (*rates, _tiny_batch, _too_small) if case.run.diverged else (_tiny_batch, *rates, _too_small)
     if case.short:
         return _of_short_runs(case)
     if case.number("batch_size") <= TINY_BATCH:  # each step is mostly noise, which a lower rate averages out

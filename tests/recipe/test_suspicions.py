@@ -71,6 +71,11 @@ def test_a_batch_of_two_is_suspected_whether_or_not_the_run_learned(losses: list
     assert VerdictCode.NOISY_EVAL not in general_codes(losses, batch_size=8)
 
 
+def test_a_batch_of_two_is_looked_at_first_where_nothing_was_learned() -> None:
+    assert general_codes([2.5] * 8, batch_size=2)[0] is VerdictCode.NOISY_EVAL
+    assert general_codes([1.3] * 8, batch_size=2)[0] is VerdictCode.LR_TOO_HIGH
+
+
 @pytest.mark.parametrize(
     ("losses", "code"),
     [
