@@ -1,6 +1,6 @@
 """What a next run takes over from the probe that proved a verdict."""
 
-from hpsearch.recipe.case import TINY_BATCH, Case
+from hpsearch.recipe.case import Case
 from hpsearch.recipe.effects import Effect
 from hpsearch.recipe.rates import LARGE_UPDATE
 from hpsearch.recipe.suspicion import Suspicion
@@ -23,28 +23,18 @@ def made(best: Effect) -> Params:
 def mending(case: Case, suspicion: Suspicion, best: Effect) -> Params:
     """The changes to make: of a model that is too small, its own size where a knob sizes it. A run that is both
     short and slow is trained longer too; one that has not settled and takes large steps begins on a lower rate.
-    The noise of a few samples asks for a decay as well, and larger batches make fewer steps of as many epochs.
+    Larger batches make fewer steps of as many epochs.
     """
     if suspicion.code is VerdictCode.UNDERFIT and case.size_knob:
         return case.size_knob
     changes = remedial(case, best)
     if suspicion.code is VerdictCode.LR_TOO_LOW and case.short and "learning_rate" in changes:
         changes["epochs"] = max(1, round(4 * case.epochs))
-    if (
-        suspicion.code is VerdictCode.LR_TOO_HIGH
-        and case.number("batch_size") <= TINY_BATCH
-        and constant(case)
-    ):
-        changes |= {"schedule": "cosine", "schedule_epochs": 0.0}
     if "batch_size" in changes and case.epochs < FEW_EPOCHS:
         changes["epochs"] = max(1, round(4 * case.epochs))
     if suspicion.code is VerdictCode.PLATEAU_DECAY and case.feature("update_ratio_median") > LARGE_UPDATE:
         changes["learning_rate"] = case.number("learning_rate") / HALF_A_DECADE
     return changes
-
-
-def constant(case: Case) -> bool:
-    return case.values["schedule"] == "constant"
 
 
 def remedial(case: Case, best: Effect) -> Params:

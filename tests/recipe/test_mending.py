@@ -1,7 +1,5 @@
 """What a next run takes over from the probe that proved a verdict."""
 
-from dataclasses import replace
-
 import pytest
 
 from hpsearch.recipe.case import Case, Level, Probe, Result
@@ -82,20 +80,6 @@ def test_a_model_that_is_too_small_is_made_larger_by_its_own_knob() -> None:
     )
     assert mending(case_of(20, size_knob={"units": 32}), small, best) == {"units": 32}
     assert mending(case_of(20), small, best) == {"extra_capacity": 4}
-
-
-def test_the_noise_of_a_few_samples_asks_for_a_decay_beside_the_lower_rate() -> None:
-    high, best = (
-        suspicion(VerdictCode.LR_TOO_HIGH, learning_rate=0.001),
-        effect_of(Probe({"learning_rate": 0.001}, 2)),
-    )
-    decay = {"schedule": "cosine", "schedule_epochs": 0.0}
-    assert mending(case_of(20, batch_size=2), high, best) == {"learning_rate": 0.001, **decay}
-    assert mending(case_of(20, batch_size=8), high, best) == {"learning_rate": 0.001}
-    decaying = replace(
-        case_of(20, batch_size=2), values=hyperparameters({}, {"batch_size": 2, "schedule": "linear"})
-    )
-    assert mending(decaying, high, best) == {"learning_rate": 0.001}
 
 
 def test_larger_batches_make_fewer_steps_of_as_many_epochs() -> None:
