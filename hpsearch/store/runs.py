@@ -55,6 +55,13 @@ _STOP_STATES = (
     .order_by(runs.c.id)
     .with_for_update(of=runs)
 )
+_OF_TRIAL = select(runs).where(runs.c.trial_id == bindparam("trial")).order_by(runs.c.epoch)
+_LOCK_ACTIVE = select(runs).where(_ACTIVE).order_by(runs.c.id).with_for_update()
+_LOCK_OF_WORKER = _LOCK_ACTIVE.where(runs.c.worker_id == bindparam("worker"))
+_LOCK_EXPIRED = _LOCK_ACTIVE.where(
+    runs.c.study_id == bindparam("study"), runs.c.lease_until < bindparam("now", type_=Timestamp)
+)
+_RENEW_ALL = update(runs).where(_ACTIVE).values(lease_until=bindparam("until"))
 _RENEW = update(runs).where(runs.c.id.in_(_IDS), _ACTIVE).values(lease_until=bindparam("until"))
 _NOTE_SEQ = (
     update(runs)
@@ -148,22 +155,14 @@ def lock(tx: Transaction, ids: Collection[RunId]) -> dict[RunId, RunRow]:
     return {row.id: replace(row_of(row), token_id=row.token_id) for row in rows}
 
 
-def lock_active(
-    tx: Transaction,
-    *,
-    study_id: StudyId | None = None,
-    worker_id: WorkerId | None = None,
-    expired_at: datetime | None = None,
-) -> list[RunRow]:
-    """Active runs of a study or worker, or whose lease has run out, by id."""
-    wanted = select(runs).where(runs.c.state == RunState.ACTIVE)
-    if study_id is not None:
-        wanted = wanted.where(runs.c.study_id == study_id)
-    if worker_id is not None:
-        wanted = wanted.where(runs.c.worker_id == worker_id)
-    if expired_at is not None:
-        wanted = wanted.where(runs.c.lease_until < expired_at)
-    return [row_of(row) for row in tx.execute(wanted.order_by(runs.c.id).with_for_update())]
+def lock_of_worker(tx: Transaction, worker_id: WorkerId) -> list[RunRow]:
+    """The worker's active runs, by id."""
+    return [row_of(row) for row in tx.execute(_LOCK_OF_WORKER, {"worker": worker_id})]
+
+
+def lock_expired(tx: Transaction, study_id: StudyId, *, now: datetime) -> list[RunRow]:
+    """The study's active runs whose lease has run out, by id."""
+    return [row_of(row) for row in tx.execute(_LOCK_EXPIRED, {"study": study_id, "now": now})]
 
 
 def of_requests(
@@ -181,7 +180,7 @@ def of_requests(
 
 
 def of_trial(tx: Transaction, trial_id: TrialId) -> list[Run]:
-    rows = tx.execute(select(runs).where(runs.c.trial_id == trial_id).order_by(runs.c.epoch))
+    rows = tx.execute(_OF_TRIAL, {"trial": trial_id})
     return [row_of(row).run for row in rows]
 
 
@@ -212,7 +211,7 @@ def renew(tx: Transaction, ids: Collection[RunId], *, lease_until: datetime) -> 
 
 def renew_all(tx: Transaction, *, lease_until: datetime) -> None:
     """Every live lease, after an outage or a jump of the clock."""
-    tx.execute(update(runs).where(runs.c.state == RunState.ACTIVE).values(lease_until=lease_until))
+    tx.execute(_RENEW_ALL, {"until": lease_until})
 
 
 def ask_to_stop(tx: Transaction, trial_id: TrialId) -> None:

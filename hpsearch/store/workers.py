@@ -19,6 +19,17 @@ _LOCK = (
     .with_for_update()
 )
 
+_LAST_OF_NAME = (
+    select(workers)
+    .where(workers.c.name == bindparam("name"))
+    .order_by(workers.c.incarnation.desc())
+    .limit(1)
+    .with_for_update()
+)
+_OF_START = select(workers).where(
+    workers.c.name == bindparam("name"), workers.c.start_id == bindparam("start")
+)
+_INSERT = insert(workers).returning(workers.c.id)
 _SEEN = update(workers).where(workers.c.id == bindparam("key")).values(last_seen_at=bindparam("now"))
 
 
@@ -52,25 +63,18 @@ def insert_worker(
         "registered_at": now,
         "last_seen_at": now,
     }
-    return WorkerId(tx.execute(insert(workers).values(values).returning(workers.c.id)).scalar_one())
+    return WorkerId(tx.execute(_INSERT, values).scalar_one())
 
 
 def incarnations(tx: Transaction, name: str) -> tuple[int, WorkerRow | None]:
     """(how many this name has had, the last one)."""
-    row = tx.execute(
-        select(workers)
-        .where(workers.c.name == name)
-        .order_by(workers.c.incarnation.desc())
-        .limit(1)
-        .with_for_update()
-    ).one_or_none()
+    row = tx.execute(_LAST_OF_NAME, {"name": name}).one_or_none()
     return (0, None) if row is None else (row.incarnation, _row(row))
 
 
 def of_start(tx: Transaction, name: str, start_id: str) -> WorkerRow | None:
     """The incarnation of this name that this start of its daemon registered."""
-    wanted = select(workers).where(workers.c.name == name, workers.c.start_id == start_id)
-    row = tx.execute(wanted).one_or_none()
+    row = tx.execute(_OF_START, {"name": name, "start": start_id}).one_or_none()
     return None if row is None else _row(row)
 
 
