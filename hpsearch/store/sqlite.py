@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool, StaticPool
 
 from hpsearch.errors import InvalidInput, Unavailable
 
@@ -108,7 +108,7 @@ def _begin_with(engine: Engine, statement: str) -> None:
     Not a listener of "begin": with one, SQLAlchemy looks for listeners before and after every statement.
     """
 
-    def begin(connection: Any) -> None:
-        connection.execute(statement)
+    def begin(connection: PoolProxiedConnection) -> None:
+        connection.cursor().execute(statement)
 
-    engine.dialect.do_begin = begin  # type: ignore[method-assign]
+    engine.dialect.do_begin = begin  # type: ignore[assignment]
