@@ -32,6 +32,10 @@ from tests.faults.work import Work, work
 
 STUDY = "chaos"
 LOOK_SECONDS = 0.05
+PRELOADED = [
+    "tests.faults.chaos",
+    "tests.faults.light_fleet",
+]  # by the fork server: each process has them at once
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Fleet:
         self.database = database
         self.rng = random.Random(script.seed)
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.faults.chaos"])
+        self._context.set_forkserver_preload(PRELOADED)
         home = Home(folder / "home")
         url = None if database is None else database.url
         self.settings = [
