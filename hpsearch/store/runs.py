@@ -49,9 +49,9 @@ _WITH_EXPIRED = (
     .order_by(runs.c.study_id)
 )
 _STOP_STATES = (
-    select(runs.c.id, runs.c.stop, studies.c.state)
+    select(runs.c.id, runs.c.worker_id, runs.c.stop, studies.c.state)
     .join(studies, studies.c.id == runs.c.study_id)
-    .where(runs.c.worker_id == bindparam("worker"), _ACTIVE, runs.c.id.in_(_IDS))
+    .where(_ACTIVE, runs.c.id.in_(_IDS))
     .order_by(runs.c.id)
     .with_for_update(of=runs)
 )
@@ -199,10 +199,13 @@ def studies_with_expired(tx: Transaction, *, now: datetime) -> list[StudyId]:
     return list(tx.execute(_WITH_EXPIRED, {"now": now}).scalars())
 
 
-def stop_states(tx: Transaction, worker_id: WorkerId, ids: Collection[RunId]) -> dict[RunId, bool]:
-    """The worker's active runs among `ids`, each with whether it should end."""
-    rows = tx.execute(_STOP_STATES, {"worker": worker_id, "ids": list(ids)})
-    return {row.id: row.stop or row.state == StudyState.CANCELLED for row in rows}
+def stop_states(
+    tx: Transaction, claimed: Collection[tuple[WorkerId, RunId]]
+) -> dict[tuple[WorkerId, RunId], bool]:
+    """Of the runs that workers claim, the active ones that are theirs, each with whether it should end."""
+    rows = tx.execute(_STOP_STATES, {"ids": [run_id for _, run_id in claimed]})
+    found = {(row.worker_id, row.id): row.stop or row.state == StudyState.CANCELLED for row in rows}
+    return {claim: stop for claim, stop in found.items() if claim in claimed}
 
 
 def renew(tx: Transaction, ids: Collection[RunId], *, lease_until: datetime) -> None:

@@ -30,7 +30,11 @@ _OF_START = select(workers).where(
     workers.c.name == bindparam("name"), workers.c.start_id == bindparam("start")
 )
 _INSERT = insert(workers).returning(workers.c.id)
-_SEEN = update(workers).where(workers.c.id == bindparam("key")).values(last_seen_at=bindparam("now"))
+_SEEN = (
+    update(workers)
+    .where(workers.c.id.in_(bindparam("ids", expanding=True)))
+    .values(last_seen_at=bindparam("now"))
+)
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,8 @@ def set_state(tx: Transaction, worker_id: WorkerId, state: WorkerState) -> None:
     tx.execute(update(workers).where(workers.c.id == worker_id).values(state=state))
 
 
-def seen(tx: Transaction, worker_id: WorkerId, *, now: datetime) -> None:
-    tx.execute(_SEEN, {"key": worker_id, "now": now})
+def seen(tx: Transaction, ids: Collection[WorkerId], *, now: datetime) -> None:
+    tx.execute(_SEEN, {"ids": list(ids), "now": now})
 
 
 def _row(row: Row[Any]) -> WorkerRow:
