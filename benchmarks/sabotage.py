@@ -95,8 +95,8 @@ GUARDS = (
     Guard(
         "budget: counted where trials are claimed",
         "hpsearch/service/budgets.py",
-        "return max(0, most - study.started)",
-        "return most",
+        "return max(0, limit - study.started - beside)",
+        "return limit",
         ("tests/service/test_budgets.py",),
     ),
     Guard(
