@@ -134,7 +134,9 @@ def insert_runs(
             "message": "",
             "stop": False,
             "last_seq": -1,
-            "lease_until": begin + term,
+            # Not from `begin`: where the clock was set back, that lies in the future, and so far off would be the
+            # end of a lease whose worker dies before its first heartbeat.
+            "lease_until": now + term,
             "started_at": begin,
         }
         for run, begin in zip(new, begins, strict=True)
