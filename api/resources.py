@@ -15,11 +15,12 @@ from api.together import Together
 from hpsearch.errors import Conflict
 from hpsearch.home import Home
 from hpsearch.records import TokenId
-from hpsearch.service import leases, reports, tokens
+from hpsearch.service import heartbeats, leases, reports, tokens
 from hpsearch.service.clock import SteadyClock
+from hpsearch.service.heartbeats import Beat
 from hpsearch.service.reports import Stored
 from hpsearch.store.engine import Database, sqlite_file
-from hpsearch.wire import CreateToken, LeaseRequest, LeaseResponse, ReportRequest
+from hpsearch.wire import CreateToken, HeartbeatResponse, LeaseRequest, LeaseResponse, ReportRequest
 
 Clock = Callable[[], datetime]
 
@@ -28,7 +29,8 @@ Clock = Callable[[], datetime]
 class Resources:
     """`work` rings when a trial may wait for a worker, `news` when a study has new events.
 
-    `lease` and `report` are the service's, for all requests that come together, each with its caller's token.
+    `heartbeat`, `lease` and `report` are the service's, for all requests that come together, each with its
+    caller's token.
     """
 
     settings: Settings
@@ -38,10 +40,12 @@ class Resources:
     news: Bell
     disk: Disk
     stopping: bool = False
+    heartbeat: Together[Beat, HeartbeatResponse] = field(init=False)
     lease: Together[tuple[LeaseRequest, TokenId], LeaseResponse] = field(init=False)
     report: Together[tuple[ReportRequest, TokenId], Stored] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.heartbeat = Together(self._heartbeat_all)
         self.lease = Together(self._lease_all)
         self.report = Together(self._report_all)
 
@@ -55,6 +59,10 @@ class Resources:
         """Something changed that both workers and watchers want to know."""
         self.work.ring()
         self.news.ring()
+
+    def _heartbeat_all(self, beats: Sequence[Beat]) -> Sequence[HeartbeatResponse | Exception]:
+        term = self.settings.lease_seconds
+        return heartbeats.heartbeat_all(self.db, beats, now=self.clock(), lease_seconds=term)
 
     def _lease_all(
         self, asked: Sequence[tuple[LeaseRequest, TokenId]]

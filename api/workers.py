@@ -6,7 +6,8 @@ from api.auth import CHANGE, VIEW, WORK
 from api.bodies import StrictRoute
 from api.parameters import Caller, Held, WorkerKey
 from hpsearch.records import Worker
-from hpsearch.service import leases, workers
+from hpsearch.service import workers
+from hpsearch.service.heartbeats import Beat
 from hpsearch.wire import HeartbeatRequest, HeartbeatResponse, RegisterWorker, WorkerList
 
 router = APIRouter(tags=["workers"], route_class=StrictRoute)
@@ -26,10 +27,11 @@ def list_workers(held: Held) -> WorkerList:
 
 
 @router.post("/workers/{worker}/heartbeat", operation_id="heartbeat", dependencies=[Depends(WORK)])
-def heartbeat(worker: WorkerKey, body: HeartbeatRequest, held: Held, caller: Caller) -> HeartbeatResponse:
+async def heartbeat(
+    worker: WorkerKey, body: HeartbeatRequest, held: Held, caller: Caller
+) -> HeartbeatResponse:
     """Renews all leases the worker holds; answers which are over, which to stop, and whether to drain."""
-    term = held.settings.lease_seconds
-    return leases.heartbeat(held.db, worker, body, by=caller, now=held.clock(), lease_seconds=term)
+    return await held.heartbeat(Beat(worker, body.runs, caller))
 
 
 @router.post("/workers/{worker}/drain", operation_id="drain_worker", dependencies=[Depends(CHANGE)])

@@ -15,11 +15,12 @@ def _today() -> str:
 @dataclass(frozen=True)
 class FaultRow:
     """`wrong`: promises broken otherwise than by losing or repeating. `tally` is added up over rows of the same
-    `test` and `done`, which are one row of the table.
+    `test` and `done`, which are one row of the table. `part`: which of them, where a test may be run in several goes.
     """
 
     test: str
     done: str
+    part: str = ""
     lost: int = 0
     repeated: int = 0
     wrong: int = 0
@@ -39,10 +40,10 @@ def read(path: Path) -> list[FaultRow]:
 
 
 def merged(old: Iterable[FaultRow], new: Iterable[FaultRow]) -> list[FaultRow]:
-    """`new`, and what it does not speak of."""
+    """`new`, and what it does not speak of: other tests, and other parts of the same."""
     fresh = list(new)
-    spoken_of = {row.test for row in fresh}
-    return sorted([*(row for row in old if row.test not in spoken_of), *fresh], key=_order)
+    spoken_of = {(row.test, row.part) for row in fresh}
+    return sorted([*(row for row in old if (row.test, row.part) not in spoken_of), *fresh], key=_order)
 
 
 def table(rows: Iterable[FaultRow]) -> list[str]:
@@ -71,13 +72,14 @@ def _line(group: list[FaultRow]) -> str:
     ]
     lost, repeated = sum(row.lost for row in group), sum(row.repeated for row in group)
     seconds = sum(row.seconds for row in group)
+    dates = sorted({row.date for row in group})
     return (
         f"| {first.test} | {first.done} | {lost} | {repeated} | {seconds:,.0f} | {'; '.join(notes)} "
-        f"| {group[-1].date} |"
+        f"| {' to '.join(dict.fromkeys([dates[0], dates[-1]]))} |"
     )
 
 
-def _order(row: FaultRow) -> tuple[int, int]:
-    """T1 to T16, then the others."""
+def _order(row: FaultRow) -> tuple[int, int, str]:
+    """T1 to T16, then the others; the parts of a test in order."""
     number = row.test.partition(" ")[0].removeprefix("T")
-    return (0, int(number)) if number.isdigit() else (1, 0)
+    return (0, int(number), row.part) if number.isdigit() else (1, 0, row.part)

@@ -67,8 +67,8 @@ GUARDS = (
     Guard(
         "reaper: expiry is asked again under the lock",
         "hpsearch/service/reaper.py",
-        "runs.lock_active(tx, study_id=study_id, expired_at=now)",
-        "runs.lock_active(tx, study_id=study_id)",
+        "runs.lock_expired(tx, study_id, now=now)",
+        "runs.lock_expired(tx, study_id, now=now + timedelta(days=1))",
         (f"{REAPER}test_a_heartbeat_between_the_reapers_look_and_its_lock_saves_the_lease[sqlite]",),
     ),
     Guard(
@@ -95,8 +95,8 @@ GUARDS = (
     Guard(
         "budget: counted where trials are claimed",
         "hpsearch/service/budgets.py",
-        "return max(0, most - study.started)",
-        "return most",
+        "return max(0, limit - study.started - beside)",
+        "return limit",
         ("tests/service/test_budgets.py",),
     ),
     Guard(

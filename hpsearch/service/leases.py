@@ -1,22 +1,22 @@
 """Leases: what workers are given, and how long they keep it. Reports on their runs are in `reports`."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from hpsearch.errors import Conflict, HpsearchError, NotFound
 from hpsearch.records import TokenId, WorkerId, WorkerState
 from hpsearch.service import breaker, claims, ownership
 from hpsearch.service.claims import Claimant
+from hpsearch.service.heartbeats import LEASE_SECONDS, heartbeat
 from hpsearch.service.reports import report
 from hpsearch.store import past_runs, runs, studies, trials, workers
 from hpsearch.store.engine import Database, Transaction, retried
 from hpsearch.store.runs import RunRow
 from hpsearch.store.workers import WorkerRow
-from hpsearch.wire import HeartbeatRequest, HeartbeatResponse, Lease, LeaseRequest, LeaseResponse
+from hpsearch.wire import Lease, LeaseRequest, LeaseResponse
 
-__all__ = ["heartbeat", "lease", "lease_all", "report"]
+__all__ = ["LEASE_SECONDS", "heartbeat", "lease", "lease_all", "report"]
 
-LEASE_SECONDS = 30.0
 SEEN_SECONDS = 5.0  # how exactly `last_seen_at` follows a worker that leases all the time
 
 Answer = LeaseResponse | HpsearchError
@@ -93,40 +93,6 @@ def _lease_some(
         return answers | _claim(tx, claimants, now=now, lease_seconds=lease_seconds)
 
 
-@retried
-def heartbeat(
-    db: Database,
-    worker_id: WorkerId,
-    body: HeartbeatRequest,
-    *,
-    by: TokenId | None = None,
-    now: datetime,
-    lease_seconds: float = LEASE_SECONDS,
-) -> HeartbeatResponse:
-    """Renew the leases that the worker holds to `now + lease_seconds`; say which are over and which to end.
-
-    Raises NotFound for an unknown worker and Conflict for one that is another token's than `by`.
-    """
-    with db.write() as tx:
-        worker = _known(workers.lock_all(tx, [worker_id]), worker_id, by)
-        workers.seen(tx, worker_id, now=now)
-        held = runs.stop_states(tx, worker_id, body.runs) if body.runs else {}
-        if held:
-            runs.renew(tx, held, lease_until=now + timedelta(seconds=lease_seconds))
-        return HeartbeatResponse(
-            lost=tuple(run_id for run_id in body.runs if run_id not in held),
-            stop=tuple(run_id for run_id, stop in held.items() if stop),
-            drain=worker.worker.state is not WorkerState.ACTIVE,
-        )
-
-
-def _known(rows: Mapping[WorkerId, WorkerRow], worker_id: WorkerId, by: TokenId | None) -> WorkerRow:
-    if worker_id not in rows:
-        raise NotFound(f"no worker {worker_id}", hint="register it again")
-    ownership.check(rows[worker_id], by)
-    return rows[worker_id]
-
-
 class _Asking:
     """The workers that ask in one transaction, locked, and what is known of them."""
 
@@ -168,14 +134,14 @@ class _Asking:
         return Claimant(worker, request.slot, request.request_id, most)
 
     def _worker(self, worker_id: WorkerId, by: TokenId | None) -> WorkerRow:
-        worker = _known(self._workers, worker_id, by)
+        worker = ownership.known(self._workers, worker_id, by)
         if worker.worker.state is WorkerState.GONE:
             raise Conflict(
                 f"worker {worker.worker.name!r} was taken over by a newer daemon of that name",
                 hint="give each daemon its own --name",
             )
         if (self._now - worker.worker.last_seen_at).total_seconds() > SEEN_SECONDS:
-            workers.seen(self._tx, worker.id, now=self._now)
+            workers.seen(self._tx, [worker.id], now=self._now)
         return worker
 
 

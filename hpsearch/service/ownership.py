@@ -1,9 +1,10 @@
 """Whose a worker is: only the token that registered it speaks for it. One token may have any number of workers."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from hpsearch.errors import Conflict
-from hpsearch.records import TokenId
+from hpsearch.errors import Conflict, NotFound
+from hpsearch.records import TokenId, WorkerId
 from hpsearch.service.tokens import is_valid
 from hpsearch.store import past_runs, tokens
 from hpsearch.store.engine import Transaction
@@ -17,6 +18,14 @@ def speaks_for(by: TokenId | None, owner: TokenId | None) -> bool:
     were remembered.
     """
     return by is None or owner is None or by == owner
+
+
+def known(rows: Mapping[WorkerId, WorkerRow], worker_id: WorkerId, by: TokenId | None) -> WorkerRow:
+    """The worker among those that were looked up. Raises NotFound, or Conflict where it is another token's."""
+    if worker_id not in rows:
+        raise NotFound(f"no worker {worker_id}", hint="register it again")
+    check(rows[worker_id], by)
+    return rows[worker_id]
 
 
 def check(worker: WorkerRow, by: TokenId | None) -> None:

@@ -66,7 +66,7 @@ def _reap(db: Database, study_id: StudyId, *, now: datetime) -> int:
         if studies.lock(tx, study_id) is None:
             return 0
         # Asked again under the lock: a heartbeat may have come in between.
-        expired = runs.lock_active(tx, study_id=study_id, expired_at=now)
+        expired = runs.lock_expired(tx, study_id, now=now)
         blamed = first_of_each_pack(expired)
         lose_runs(tx, expired, blamed=blamed, why="its worker fell silent", now=now)
         advance(tx, study_id, now=now)

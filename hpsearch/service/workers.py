@@ -41,7 +41,7 @@ def _take_over(
     tx: Transaction, worker_id: WorkerId, interrupted: tuple[Interrupted, ...] | None, *, now: datetime
 ) -> None:
     studies.lock_of_worker(tx, worker_id)
-    lost = runs.lock_active(tx, worker_id=worker_id)
+    lost = runs.lock_of_worker(tx, worker_id)
     blamed = first_of_each_pack(lost) if interrupted is None else {run.run_id for run in interrupted}
     last_words = {run.run_id: run.log for run in interrupted or ()}
     for row in lost:

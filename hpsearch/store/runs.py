@@ -49,12 +49,19 @@ _WITH_EXPIRED = (
     .order_by(runs.c.study_id)
 )
 _STOP_STATES = (
-    select(runs.c.id, runs.c.stop, studies.c.state)
+    select(runs.c.id, runs.c.worker_id, runs.c.stop, studies.c.state)
     .join(studies, studies.c.id == runs.c.study_id)
-    .where(runs.c.worker_id == bindparam("worker"), _ACTIVE, runs.c.id.in_(_IDS))
+    .where(_ACTIVE, runs.c.id.in_(_IDS))
     .order_by(runs.c.id)
     .with_for_update(of=runs)
 )
+_OF_TRIAL = select(runs).where(runs.c.trial_id == bindparam("trial")).order_by(runs.c.epoch)
+_LOCK_ACTIVE = select(runs).where(_ACTIVE).order_by(runs.c.id).with_for_update()
+_LOCK_OF_WORKER = _LOCK_ACTIVE.where(runs.c.worker_id == bindparam("worker"))
+_LOCK_EXPIRED = _LOCK_ACTIVE.where(
+    runs.c.study_id == bindparam("study"), runs.c.lease_until < bindparam("now", type_=Timestamp)
+)
+_RENEW_ALL = update(runs).where(_ACTIVE).values(lease_until=bindparam("until"))
 _RENEW = update(runs).where(runs.c.id.in_(_IDS), _ACTIVE).values(lease_until=bindparam("until"))
 _NOTE_SEQ = (
     update(runs)
@@ -127,7 +134,9 @@ def insert_runs(
             "message": "",
             "stop": False,
             "last_seq": -1,
-            "lease_until": begin + term,
+            # Not from `begin`: where the clock was set back, that lies in the future, and so far off would be the
+            # end of a lease whose worker dies before its first heartbeat.
+            "lease_until": now + term,
             "started_at": begin,
         }
         for run, begin in zip(new, begins, strict=True)
@@ -148,22 +157,14 @@ def lock(tx: Transaction, ids: Collection[RunId]) -> dict[RunId, RunRow]:
     return {row.id: replace(row_of(row), token_id=row.token_id) for row in rows}
 
 
-def lock_active(
-    tx: Transaction,
-    *,
-    study_id: StudyId | None = None,
-    worker_id: WorkerId | None = None,
-    expired_at: datetime | None = None,
-) -> list[RunRow]:
-    """Active runs of a study or worker, or whose lease has run out, by id."""
-    wanted = select(runs).where(runs.c.state == RunState.ACTIVE)
-    if study_id is not None:
-        wanted = wanted.where(runs.c.study_id == study_id)
-    if worker_id is not None:
-        wanted = wanted.where(runs.c.worker_id == worker_id)
-    if expired_at is not None:
-        wanted = wanted.where(runs.c.lease_until < expired_at)
-    return [row_of(row) for row in tx.execute(wanted.order_by(runs.c.id).with_for_update())]
+def lock_of_worker(tx: Transaction, worker_id: WorkerId) -> list[RunRow]:
+    """The worker's active runs, by id."""
+    return [row_of(row) for row in tx.execute(_LOCK_OF_WORKER, {"worker": worker_id})]
+
+
+def lock_expired(tx: Transaction, study_id: StudyId, *, now: datetime) -> list[RunRow]:
+    """The study's active runs whose lease has run out, by id."""
+    return [row_of(row) for row in tx.execute(_LOCK_EXPIRED, {"study": study_id, "now": now})]
 
 
 def of_requests(
@@ -181,7 +182,7 @@ def of_requests(
 
 
 def of_trial(tx: Transaction, trial_id: TrialId) -> list[Run]:
-    rows = tx.execute(select(runs).where(runs.c.trial_id == trial_id).order_by(runs.c.epoch))
+    rows = tx.execute(_OF_TRIAL, {"trial": trial_id})
     return [row_of(row).run for row in rows]
 
 
@@ -200,10 +201,13 @@ def studies_with_expired(tx: Transaction, *, now: datetime) -> list[StudyId]:
     return list(tx.execute(_WITH_EXPIRED, {"now": now}).scalars())
 
 
-def stop_states(tx: Transaction, worker_id: WorkerId, ids: Collection[RunId]) -> dict[RunId, bool]:
-    """The worker's active runs among `ids`, each with whether it should end."""
-    rows = tx.execute(_STOP_STATES, {"worker": worker_id, "ids": list(ids)})
-    return {row.id: row.stop or row.state == StudyState.CANCELLED for row in rows}
+def stop_states(
+    tx: Transaction, claimed: Collection[tuple[WorkerId, RunId]]
+) -> dict[tuple[WorkerId, RunId], bool]:
+    """Of the runs that workers claim, the active ones that are theirs, each with whether it should end."""
+    rows = tx.execute(_STOP_STATES, {"ids": [run_id for _, run_id in claimed]})
+    found = {(row.worker_id, row.id): row.stop or row.state == StudyState.CANCELLED for row in rows}
+    return {claim: stop for claim, stop in found.items() if claim in claimed}
 
 
 def renew(tx: Transaction, ids: Collection[RunId], *, lease_until: datetime) -> None:
@@ -212,7 +216,7 @@ def renew(tx: Transaction, ids: Collection[RunId], *, lease_until: datetime) -> 
 
 def renew_all(tx: Transaction, *, lease_until: datetime) -> None:
     """Every live lease, after an outage or a jump of the clock."""
-    tx.execute(update(runs).where(runs.c.state == RunState.ACTIVE).values(lease_until=lease_until))
+    tx.execute(_RENEW_ALL, {"until": lease_until})
 
 
 def ask_to_stop(tx: Transaction, trial_id: TrialId) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool, StaticPool
 
 from hpsearch.errors import InvalidInput, Unavailable
 
@@ -26,12 +26,12 @@ def engines(url: URL) -> tuple[Engine, Engine]:
     connect_args: dict[str, Any] = {"check_same_thread": False, "timeout": BUSY_SECONDS}
     writer = create_engine(plain, poolclass=StaticPool, connect_args=connect_args)
     event.listen(writer, "connect", _prepare_writer)
-    event.listen(writer, "begin", _begin_immediate)
+    _begin_with(writer, "BEGIN IMMEDIATE")
     readers = create_engine(
         plain, poolclass=QueuePool, pool_size=READERS, max_overflow=MORE_READERS, connect_args=connect_args
     )
     event.listen(readers, "connect", _prepare_reader)
-    event.listen(readers, "begin", _begin)
+    _begin_with(readers, "BEGIN")
     if _stopped_uncleanly(path):
         _quick_check(writer, path)
     return writer, readers
@@ -102,9 +102,13 @@ def _prepare_reader(connection: sqlite3.Connection, _: Any) -> None:
     cursor.close()
 
 
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin_with(engine: Engine, statement: str) -> None:
+    """What the dialect sends at the start of a transaction: nothing by itself, as pysqlite's own BEGIN is off.
 
+    Not a listener of "begin": with one, SQLAlchemy looks for listeners before and after every statement.
+    """
 
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    def begin(connection: PoolProxiedConnection) -> None:
+        connection.cursor().execute(statement)
+
+    engine.dialect.do_begin = begin  # type: ignore[assignment]

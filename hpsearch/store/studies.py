@@ -32,6 +32,8 @@ MANY = 2**31 - 1
 # What every lease and report runs is built once: building a statement takes as long as running it.
 _GET = select(studies).where(studies.c.id == bindparam("key"))
 _LOCK = select(studies).where(studies.c.id == bindparam("key")).with_for_update()
+_BY_NAME = select(studies).where(studies.c.name == bindparam("name"))
+_LOCK_BY_NAME = _BY_NAME.with_for_update()
 _PARENT = studies.alias("parent")
 _LOCK_FAMILY = (
     select(studies)
@@ -49,6 +51,18 @@ _LOCK_FAMILY = (
 _LOCK_OF_RUNS = (
     select(studies)
     .where(studies.c.id.in_(select(runs.c.study_id).where(runs.c.id.in_(bindparam("ids", expanding=True)))))
+    .order_by(studies.c.id)
+    .with_for_update()
+)
+_LOCK_OF_WORKER = (
+    select(studies.c.id)
+    .where(
+        studies.c.id.in_(
+            select(runs.c.study_id).where(
+                runs.c.worker_id == bindparam("worker"), runs.c.state == RunState.ACTIVE.value
+            )
+        )
+    )
     .order_by(studies.c.id)
     .with_for_update()
 )
@@ -193,17 +207,14 @@ def lock_of_runs(tx: Transaction, run_ids: Collection[RunId]) -> dict[StudyId, S
 
 def lock_of_worker(tx: Transaction, worker_id: WorkerId) -> None:
     """Lock the studies that this worker trains for, in the order of ids."""
-    theirs = select(runs.c.study_id).where(runs.c.worker_id == worker_id, runs.c.state == RunState.ACTIVE)
-    tx.execute(select(studies.c.id).where(studies.c.id.in_(theirs)).order_by(studies.c.id).with_for_update())
+    tx.execute(_LOCK_OF_WORKER, {"worker": worker_id})
 
 
 def find(tx: Transaction, key: str, *, lock: bool = False) -> StudyRow | None:
     """By name, else by id."""
-    wanted = select(studies).where(studies.c.name == key)
-    row = tx.execute(wanted.with_for_update() if lock else wanted).one_or_none()
+    row = tx.execute(_LOCK_BY_NAME if lock else _BY_NAME, {"name": key}).one_or_none()
     if row is None and key.isascii() and key.isdecimal() and len(key) < 19:
-        wanted = select(studies).where(studies.c.id == int(key))
-        row = tx.execute(wanted.with_for_update() if lock else wanted).one_or_none()
+        row = tx.execute(_LOCK if lock else _GET, {"key": int(key)}).one_or_none()
     return None if row is None else row_of(row)
 
 

@@ -31,6 +31,7 @@ T = TypeVar("T")
 # What every lease and report runs is built once: building a statement takes as long as running it.
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _OF_IDS = select(trials).where(trials.c.id.in_(_IDS))
+_OF_STUDY = select(trials).where(trials.c.study_id == bindparam("study")).order_by(trials.c.number)
 _GET = select(trials).where(trials.c.id == bindparam("key"))
 _WAIT_AGAIN = (
     update(trials)
@@ -105,7 +106,7 @@ def of_ids(tx: Transaction, ids: Collection[TrialId]) -> dict[TrialId, Trial]:
 
 def of_study(tx: Transaction, study_id: StudyId) -> list[Trial]:
     """All, by number. For recipe studies, which are small; plain ones are read in pages."""
-    rows = tx.execute(select(trials).where(trials.c.study_id == study_id).order_by(trials.c.number))
+    rows = tx.execute(_OF_STUDY, {"study": study_id})
     return [record_of(row) for row in rows]
 
 

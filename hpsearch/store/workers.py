@@ -19,7 +19,22 @@ _LOCK = (
     .with_for_update()
 )
 
-_SEEN = update(workers).where(workers.c.id == bindparam("key")).values(last_seen_at=bindparam("now"))
+_LAST_OF_NAME = (
+    select(workers)
+    .where(workers.c.name == bindparam("name"))
+    .order_by(workers.c.incarnation.desc())
+    .limit(1)
+    .with_for_update()
+)
+_OF_START = select(workers).where(
+    workers.c.name == bindparam("name"), workers.c.start_id == bindparam("start")
+)
+_INSERT = insert(workers).returning(workers.c.id)
+_SEEN = (
+    update(workers)
+    .where(workers.c.id.in_(bindparam("ids", expanding=True)))
+    .values(last_seen_at=bindparam("now"))
+)
 
 
 @dataclass(frozen=True)
@@ -52,25 +67,18 @@ def insert_worker(
         "registered_at": now,
         "last_seen_at": now,
     }
-    return WorkerId(tx.execute(insert(workers).values(values).returning(workers.c.id)).scalar_one())
+    return WorkerId(tx.execute(_INSERT, values).scalar_one())
 
 
 def incarnations(tx: Transaction, name: str) -> tuple[int, WorkerRow | None]:
     """(how many this name has had, the last one)."""
-    row = tx.execute(
-        select(workers)
-        .where(workers.c.name == name)
-        .order_by(workers.c.incarnation.desc())
-        .limit(1)
-        .with_for_update()
-    ).one_or_none()
+    row = tx.execute(_LAST_OF_NAME, {"name": name}).one_or_none()
     return (0, None) if row is None else (row.incarnation, _row(row))
 
 
 def of_start(tx: Transaction, name: str, start_id: str) -> WorkerRow | None:
     """The incarnation of this name that this start of its daemon registered."""
-    wanted = select(workers).where(workers.c.name == name, workers.c.start_id == start_id)
-    row = tx.execute(wanted).one_or_none()
+    row = tx.execute(_OF_START, {"name": name, "start": start_id}).one_or_none()
     return None if row is None else _row(row)
 
 
@@ -125,8 +133,8 @@ def set_state(tx: Transaction, worker_id: WorkerId, state: WorkerState) -> None:
     tx.execute(update(workers).where(workers.c.id == worker_id).values(state=state))
 
 
-def seen(tx: Transaction, worker_id: WorkerId, *, now: datetime) -> None:
-    tx.execute(_SEEN, {"key": worker_id, "now": now})
+def seen(tx: Transaction, ids: Collection[WorkerId], *, now: datetime) -> None:
+    tx.execute(_SEEN, {"ids": list(ids), "now": now})
 
 
 def _row(row: Row[Any]) -> WorkerRow:

@@ -212,3 +212,37 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_it_is_given_and_t
             problem(answer, 404, "not_found")
         else:
             assert answer.content == following
+
+
+def test_an_upload_that_is_cut_off_is_no_error_of_the_servers_and_leaves_nothing(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings
+) -> None:
+    worker, run, _ = leased
+    arriving = iter(
+        [{"type": "http.request", "body": CONTENT[:100], "more_body": True}, {"type": "http.disconnect"}]
+    )
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(arriving)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    own = {"host": http.base_url.host, "x-worker-id": str(worker), "x-content-sha256": digest(CONTENT)}
+    headers = {**http.headers, **own}
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "PUT",
+        "scheme": "http",
+        "path": f"{API}/leases/{run}/checkpoints/best",
+        "query_string": b"step=10",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+    assert http.portal is not None
+    http.portal.call(http.app, scope, receive, send)
+    assert sent[0]["status"] == 422
+    assert files(settings) == []

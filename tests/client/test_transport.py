@@ -1,6 +1,7 @@
 """What the client does when the network or the server fails: against small servers that fail on purpose."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -214,3 +215,17 @@ class TestAddress:
             return Client()
 
         assert self.seen_by(make) == "Bearer of-the-environment"
+
+
+def test_certificates_are_read_where_one_may_be_shown_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HPSEARCH_ALLOW_HTTP", "1")
+    read: list[object] = []
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *_, **given: read.append(given))
+    Client("http://127.0.0.1:1", "t", patience_seconds=0).close()
+    assert read == []
+    for url in ("https://127.0.0.1:1", "http://example.org"):
+        Client(url, "t", patience_seconds=0).close()
+        assert read, url
+        read.clear()

@@ -1,7 +1,7 @@
 """T1: calls, replays, losses, outages and clock jumps, and a model of what must follow each."""
 
-import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +13,7 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from hpsearch.records import (
     FailureReason,
@@ -22,7 +22,6 @@ from hpsearch.records import (
     RunId,
     RunState,
     Slot,
-    StudyState,
     TokenId,
     Trial,
     TrialId,
@@ -34,8 +33,8 @@ from hpsearch.spec import parse_spec
 from hpsearch.store import metrics
 from hpsearch.store import trials as trial_rows
 from hpsearch.store.engine import Database
+from hpsearch.store.tables import metadata
 from hpsearch.store.tables import runs as runs_table
-from hpsearch.store.tables import server_ticks
 from hpsearch.wire import (
     HeartbeatRequest,
     Interrupted,
@@ -50,7 +49,8 @@ LEASE = 30.0
 NAMES = ("a", "b", "c")
 TOKENS = {"a": TokenId(1), "b": TokenId(1), "c": TokenId(2)}  # one speaks for two of the workers
 RESULTS = (TrialState.COMPLETED, TrialState.DIVERGED, TrialState.PRUNED)
-numbers = itertools.count()
+STORED = select(runs_table).where(runs_table.c.study_id == bindparam("study")).order_by(runs_table.c.id)
+STUDY = "model"
 
 
 def outcome_of(kind: str, value: float) -> Outcome:
@@ -62,14 +62,18 @@ def outcome_of(kind: str, value: float) -> Outcome:
 
 
 class Calls(RuleBasedStateMachine):
-    """`db` is set by the test; each example has a study and workers of its own in it."""
+    """`db` and `tally` are set by the test; each example begins with the database empty.
+
+    Nothing of the others may be left: their workers' slots would count, and one example would have two outcomes.
+    `tally`: how many examples there were, calls in them, and leases given.
+    """
 
     db: Database
+    tally: Counter[str]
 
     @initialize(points=st.integers(1, 5), failures=st.integers(0, 1), budget=st.none() | st.integers(1, 4))
     def begin(self, points: int, failures: int, budget: int | None) -> None:
-        self.key = f"study-{next(numbers)}"
-        self.now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=next(numbers))
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.steady = 0.0
         self.runs: dict[RunId, Attempt] = {}
         self.requests: dict[str, tuple[WorkerId, tuple[RunId, ...]]] = {}
@@ -79,7 +83,7 @@ class Calls(RuleBasedStateMachine):
         self.budget = budget
         self.max_failures = failures
         spec = {
-            "name": self.key,
+            "name": STUDY,
             "task": {"kind": "named", "dataset": "digits", "model": "mlp"},
             "method": "grid",
             "space": {"learning_rate": {"low": 1e-4, "high": 1.0, "log": True}},
@@ -88,25 +92,22 @@ class Calls(RuleBasedStateMachine):
             "budget": {"trials": budget},
         }
         with self.db.write() as tx:
-            tx.execute(delete(server_ticks))  # of other examples, at other times
+            for table in reversed(metadata.sorted_tables):
+                tx.execute(delete(table))
         studies.create(self.db, parse_spec(spec), now=self.now)
+        self.tally["runs"] += 1
         self._pass(0, 0)
-
-    def teardown(self) -> None:
-        if hasattr(self, "key"):
-            self._end()
 
     # --- what can happen ---------------------------------------------------------------------------
 
     @rule(name=st.sampled_from(NAMES), knows=st.sampled_from(["all", "none", "unknown"]))
     def register(self, name: str, knows: str) -> None:
         """A worker starts, or starts again while the old one's trials were in progress or not."""
-        own = f"{self.key}-{name}"
         old = self.current.get(name)
         held = [run for run, one in self.runs.items() if one.active and one.worker == old]
         told = {"all": tuple(Interrupted(run_id=run) for run in held), "none": (), "unknown": None}[knows]
         slot = Slot(device="cpu", index=0, name="cpu")
-        body = RegisterWorker(name=own, host="h", version="0", slots=(slot,), interrupted=told)
+        body = RegisterWorker(name=name, host="h", version="0", slots=(slot,), interrupted=told)
         self.current[name] = workers.register(self.db, body, by=TOKENS[name], now=self.now).id
         self.tokens[self.current[name]] = TOKENS[name]
         for run in held:
@@ -117,12 +118,12 @@ class Calls(RuleBasedStateMachine):
     def lease(self, data: st.DataObject, replay: bool, most: int) -> None:
         """A request; or one asked again, which has the same leases while they are active."""
         worker = data.draw(st.sampled_from(sorted(self.current.values())))
-        mine = sorted(key for key, (who, _) in self.requests.items() if who == worker)
+        mine = [key for key, (who, _) in self.requests.items() if who == worker]
         if replay and mine:
             request = data.draw(st.sampled_from(mine))
             before = tuple(run for run in self.requests[request][1] if self.runs[run].active)
         else:
-            request, before = f"request-{next(numbers)}", ()
+            request, before = f"request-{len(self.requests)}", ()
         body = LeaseRequest(worker_id=worker, request_id=request, max_trials=most)
         by = self.tokens[worker]
         given = leases.lease(self.db, body, by=by, now=self.now, lease_seconds=LEASE).leases
@@ -132,6 +133,7 @@ class Calls(RuleBasedStateMachine):
             return
         assert not set(ids) & self.runs.keys(), "a fencing token is never given twice"
         self.requests[request] = (worker, ids)
+        self.tally["leases"] += len(ids)
         until = self.now + timedelta(seconds=LEASE)
         for one in given:
             assert not any(r.active and r.trial == one.trial_id for r in self.runs.values())
@@ -214,12 +216,11 @@ class Calls(RuleBasedStateMachine):
 
     @invariant()
     def rows_agree_with_the_model(self) -> None:
+        self.tally["calls"] += 1
         with self.db.read() as tx:
-            study = lookup.study(tx, self.key)
+            study = lookup.study(tx, STUDY)
             known = trial_rows.of_study(tx, study.id)
-            stored = tx.execute(
-                select(runs_table).where(runs_table.c.study_id == study.id).order_by("id")
-            ).all()
+            stored = tx.execute(STORED, {"study": study.id}).all()
             for trial in known:
                 attempts = [row for row in stored if row.trial_id == trial.id]
                 active = [run.id for run in attempts if run.state == RunState.ACTIVE]
@@ -273,24 +274,13 @@ class Calls(RuleBasedStateMachine):
     def _pass(self, seconds: float, jump: float) -> None:
         self.now += timedelta(seconds=seconds + jump)
         self.steady += seconds
-        reaper.tick(self.db, now=self.now, monotonic=self.steady, lease_seconds=LEASE, server=self.key)
+        reaper.tick(self.db, now=self.now, monotonic=self.steady, lease_seconds=LEASE, server="one")
         renewed = seconds > LEASE / 2 or abs(jump) > LEASE / 2
         for one in self._open():
             if renewed:
                 one.lease_until = self.now + timedelta(seconds=LEASE)
             elif one.lease_until < self.now:
                 one.active = False
-
-    def _end(self) -> None:
-        """Nothing of this example is left for the next."""
-        for worker in self.current.values():
-            held = [run for run, one in self.runs.items() if one.active and one.worker == worker]
-            for run in held:
-                self._report(worker, RunReport(run_id=run, seq=99, outcome=Outcome(state="released")))
-        with self.db.read() as tx:
-            state = lookup.study(tx, self.key).state
-        if state is StudyState.RUNNING:
-            studies.cancel(self.db, self.key, now=self.now)
 
     def _open(self) -> Iterator[Attempt]:
         return iter([one for one in self.runs.values() if one.active])

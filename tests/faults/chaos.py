@@ -32,6 +32,8 @@ from tests.faults.work import Work, work
 
 STUDY = "chaos"
 LOOK_SECONDS = 0.05
+# By the fork server: each process has them at once. The last is what a client imports when it is made.
+PRELOADED = ["tests.faults.chaos", "tests.faults.light_fleet", "httpcore2"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Fleet:
         self.database = database
         self.rng = random.Random(script.seed)
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.faults.chaos"])
+        self._context.set_forkserver_preload(PRELOADED)
         home = Home(folder / "home")
         url = None if database is None else database.url
         self.settings = [

@@ -17,6 +17,7 @@ from tests.faults.history import History
 from tests.faults.work import POINTS, expected_points, expected_value
 
 RESULTS = (RunState.COMPLETED, RunState.DIVERGED, RunState.PRUNED)
+READ_TOGETHER = 1_000  # trials: databases bound a statement's parameters
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def violations(
     with db.read() as tx:
         study = lookup.study(tx, key)
         known = trials.of_study(tx, study.id)
-        attempts = {trial.id: runs.of_trial(tx, trial.id) for trial in known}
+        attempts = _attempts(tx, study.id, known)
         return [
             *_counts(tx, study.id, known, planned),
             *(problem for trial in known for problem in _trial(trial, attempts[trial.id], steady_clock)),
@@ -55,6 +56,15 @@ def violations(
             *_curves(tx, known, attempts),
             *_holders(history),
         ]
+
+
+def _attempts(tx: Transaction, study_id: StudyId, known: list[Trial]) -> dict[int, list[Run]]:
+    """Each trial's runs by epoch, in one reading."""
+    found: dict[int, list[Run]] = {trial.id: [] for trial in known}
+    wanted = select(run_rows).where(run_rows.c.study_id == study_id).order_by(run_rows.c.epoch)
+    for row in tx.execute(wanted):
+        found[row.trial_id].append(runs.row_of(row).run)
+    return found
 
 
 def _counts(tx: Transaction, study_id: StudyId, known: list[Trial], planned: int) -> Iterator[Violation]:
@@ -153,9 +163,15 @@ def _chunks_by_seq(tx: Transaction, ids: set[int]) -> dict[tuple[int, int], int]
 def _curves(tx: Transaction, known: list[Trial], attempts: dict[int, list[Run]]) -> Iterator[Violation]:
     """The curve of each completed trial is whole: every point once, in order, with its own values."""
     done = [trial for trial in known if trial.state is TrialState.COMPLETED]
+    for start in range(0, len(done), READ_TOGETHER):
+        yield from _some_curves(tx, done[start : start + READ_TOGETHER], attempts)
+
+
+def _some_curves(tx: Transaction, done: list[Trial], attempts: dict[int, list[Run]]) -> Iterator[Violation]:
+    curves = metrics.chunks(tx, [attempts[trial.id][-1].id for trial in done])
     for trial in done:
         run = attempts[trial.id][-1]
-        pieces = metrics.chunks(tx, [run.id])[run.id]
+        pieces = curves[run.id]
         steps = [step for piece in pieces for step in piece["loss"].steps]
         values = [value for piece in pieces for value in piece["loss"].values]
         if steps != list(range(1, POINTS + 1)):

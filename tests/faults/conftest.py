@@ -19,7 +19,8 @@ from tests.faults.postgres_process import PostgresProcess
 class Figure(Protocol):
     """Says what a test has shown: under which name, what was done, and which promises were broken.
 
-    Rows of equal `test` and `done` are one row of the table; their `tally` is added up.
+    Rows of equal `test` and `done` are one row of the table; their `tally` is added up. A `part` run again replaces
+    its own row alone.
     """
 
     def __call__(
@@ -27,6 +28,7 @@ class Figure(Protocol):
         test: str,
         done: str,
         *,
+        part: str = "",
         violations: Iterable[Violation] = (),
         tally: Mapping[str, float] | None = None,
         notes: str = "",
@@ -42,6 +44,7 @@ def figure(request: pytest.FixtureRequest) -> Figure:
         test: str,
         done: str,
         *,
+        part: str = "",
         violations: Iterable[Violation] = (),
         tally: Mapping[str, float] | None = None,
         notes: str = "",
@@ -52,6 +55,7 @@ def figure(request: pytest.FixtureRequest) -> Figure:
         FaultRow(
             test,
             done,
+            part,
             lost=kinds["lost"],
             repeated=kinds["repeated"],
             wrong=kinds["wrong"],

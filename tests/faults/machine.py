@@ -16,7 +16,7 @@ from api.server import serve
 from api.settings import Settings
 from hpsearch.client import Client
 from hpsearch.home import Home
-from tests.faults.chaos import free_port
+from tests.faults.chaos import PRELOADED, free_port
 from tests.faults.own_disk import SIZE, OwnDisk
 from tests.faults.postgres_process import PostgresProcess
 
@@ -41,7 +41,7 @@ class Machine:
         if self.database is not None:
             self.database.start()
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.faults.chaos"])
+        context.set_forkserver_preload(PRELOADED)
         self.server = context.Process(target=serve, args=(self.settings,), daemon=True)
         self.server.start()
 

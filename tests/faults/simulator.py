@@ -14,15 +14,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import select
+
 from hpsearch.errors import HpsearchError
 from hpsearch.records import FINISHED_STUDY_STATES
 from hpsearch.service import reaper, studies
 from hpsearch.store.engine import Database, Transaction
-from tests.faults.chaos import STUDY, grid_of
+from hpsearch.store.tables import studies as study_rows
+from tests.faults.chaos import grid_of
 from tests.faults.history import History
 from tests.faults.simulated_worker import LEASE, SimulatedWorker, Unanswered
 
 TICK = 4.0  # the server ticks every 2 s; each costs as much as a report
+STATE = select(study_rows.c.state)  # of the one study
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 # Where a worker may stand still: around each of its writes.
 WRITE_POINTS = tuple(
@@ -186,4 +190,5 @@ class Simulation:
     def _over(self) -> bool:
         if next(self._ids) % 50:
             return False
-        return studies.get(self.db, STUDY).state in FINISHED_STUDY_STATES
+        with self.db.read() as tx:
+            return tx.execute(STATE).scalar_one() in FINISHED_STUDY_STATES

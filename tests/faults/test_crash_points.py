@@ -28,7 +28,7 @@ FUNCTIONS = {
     "create": "create",
     "register": "register",
     "lease": "lease_all",
-    "heartbeat": "heartbeat",
+    "heartbeat": "heartbeat_all",
     "points": "report_all",
     "result": "report_all",
 }

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -14,22 +15,28 @@ from hpsearch.records import RunState, TrialState
 from tests.faults.chaos import STUDY, Fleet, Script, grid_of
 from tests.faults.conftest import Figure
 from tests.faults.light_fleet import Told, run_daemon
+from tests.faults.sizes import sized
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
+STEPS_PER_SECOND = 200  # of all workers together: what one server and two cores carry beside them
 LIMIT_SECONDS = 30.0  # of guarantees.md, from SIGTERM to the end of the last daemon
 StartDaemons = Callable[[str], list[BaseProcess]]
 
 
 @pytest.fixture
 def count() -> int:
-    return 50
+    return sized(50, 500)  # a daemon and its two processes take 20 MB, and the cores some 25 ms to drain
 
 
 @pytest.fixture
 def fleet(tmp_path: Path, count: int) -> Iterator[Fleet]:
     made = Fleet(tmp_path, Script(trials=count, workers=0, lease_seconds=30), None)
     made.start()
+    server = made.servers[0].pid
+    assert server is not None
+    with suppress(PermissionError):  # in earnest it has a machine of its own; here it goes before its workers
+        os.setpriority(os.PRIO_PROCESS, server, -10)
     made.client.create_study(grid_of(count))
     yield made
     made.stop()
@@ -46,7 +53,7 @@ def start(tmp_path: Path, fleet: Fleet, count: int) -> Iterator[StartDaemons]:
         begun = []
         for number in range(count):
             name = f"{generation}-{number}"
-            told = Told(url=fleet.url(0), token=token, home=tmp_path / "nodes" / name, name=name)
+            told = Told(fleet.url(0), token, tmp_path / "nodes" / name, name, count / STEPS_PER_SECOND)
             begun.append(context.Process(target=run_daemon, args=(told,)))
             begun[-1].start()
         daemons.extend(begun)
@@ -71,8 +78,8 @@ def test_workers_told_to_end_together_charge_nothing_and_others_go_on_from_their
         reached[record.id] = int(trial.checkpoint(tmp_path / "fetched", "last").read_text())
         assert trial.metrics()["loss"].steps[-1] == reached[record.id]
     start("second")
-    wait_for(lambda: all(len(trial.runs()) == 2 for trial in fleet.client.study(STUDY).trials()))
     for trial in fleet.client.study(STUDY).trials():
+        wait_for(lambda trial=trial: len(trial.runs()) == 2)
         wait_for(lambda trial=trial: trial.metrics()["loss"].steps[-1] > reached[trial.record.id])
         steps = trial.metrics()["loss"].steps
         assert list(steps) == list(range(1, len(steps) + 1)), "it went on right after its checkpoint"
@@ -86,7 +93,8 @@ def test_workers_told_to_end_together_charge_nothing_and_others_go_on_from_their
 
 def drain(fleet: Fleet, daemons: list[BaseProcess]) -> float:
     """Once every daemon trains: seconds from the signal to the end of the last one."""
-    wait_for(lambda: all(trial.metrics().get("loss") for trial in fleet.client.study(STUDY).trials()))
+    for trial in fleet.client.study(STUDY).trials():  # each is asked until it trains, and then no more
+        wait_for(lambda trial=trial: trial.metrics().get("loss"))
     told_at = time.monotonic()
     for daemon in daemons:
         assert daemon.pid is not None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.sabotage import GUARDS, Guard, sabotaged
+from benchmarks.sabotage import GUARDS, ROOT, Guard, sabotaged
 from tests.faults.conftest import Figure
 from tests.faults.sizes import RELEASE, sized
 
@@ -17,6 +17,12 @@ SLOW = (
     "one transaction",
 )
 CHOSEN = [guard for guard in GUARDS if RELEASE or not guard.name.startswith(SLOW)]
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
+def test_each_guard_is_where_it_is_looked_for(guard: Guard) -> None:
+    """Those whose tests are slow too: a guard that moved would be missed at the next release only."""
+    assert (ROOT / guard.file).read_text().count(guard.old) == 1
 
 
 @pytest.mark.parametrize("seed", range(sized(1, 3)))

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch.records import FailureReason, RunState, StudyState, TrialState
+from hpsearch.records import FailureReason, Outcome, RunState, StudyState, TrialState
 from hpsearch.service import leases, reaper, studies, trials
 from hpsearch.wire import HeartbeatRequest
 from tests.faults.simulator import Crashed, MortalDatabase
@@ -138,6 +138,24 @@ def test_a_clock_that_jumps_back_still_lets_dead_leases_expire(fleet: Any, make:
     server.steady += 2
     server.tick()
     assert server.passing(34) == 1
+
+
+def test_a_lease_after_the_clock_was_set_back_lasts_no_longer_though_its_trial_ran_before(
+    fleet: Any, make: Any
+) -> None:
+    """The run begins no earlier than the one before it ended, which lies an hour ahead; its lease does not."""
+    fleet.study(make.small(points=1))
+    server = Server(fleet)
+    server.tick()
+    worker = fleet.worker()
+    fleet.report(worker.id, fleet.one(worker).run_id, Outcome(state="released"))
+    fleet.clock.advance(-3_600)
+    server.tick()
+    lease = fleet.one(worker)
+    assert server.passing(34) == 1
+    before, after = trials.runs(fleet.db, lease.trial_id)
+    assert after.state is RunState.LOST
+    assert after.started_at == before.finished_at
 
 
 @pytest.mark.parametrize(("back", "expires_after"), [(10, 30 + 10), (20, 30)])

@@ -1,4 +1,4 @@
-"""Leases and reports of several workers in one transaction: each as if it had been alone."""
+"""Leases, heartbeats and reports of several workers in one transaction: each as if it had been alone."""
 
 from typing import Any
 
@@ -7,10 +7,11 @@ import pytest
 from hpsearch.errors import Conflict, NotFound
 from hpsearch.records import TrialState, WorkerId
 from hpsearch.service import leases, studies, trials
+from hpsearch.service.heartbeats import Beat, heartbeat_all
 from hpsearch.service.leases import lease_all
 from hpsearch.service.reports import report_all
 from hpsearch.store.engine import Database
-from hpsearch.wire import LeaseRequest, ReportRequest, RunReport
+from hpsearch.wire import HeartbeatResponse, LeaseRequest, ReportRequest, RunReport
 
 
 def asks(worker_id: WorkerId, name: str = "", most: int = 1, slot: int = 0) -> LeaseRequest:
@@ -148,3 +149,29 @@ def test_the_last_results_of_a_study_end_it_where_they_arrive_together(fleet: An
     report_all(fleet.db, requests, now=fleet.clock.now)
     assert studies.get(fleet.db, "small").state == "completed"
     assert leases.lease(fleet.db, asks(crew[0].id, "request-after"), now=fleet.clock.now).leases == ()
+
+
+def test_heartbeats_that_come_together_are_heard_each_by_itself_in_one_transaction(
+    fleet: Any, make: Any, writes: list[int]
+) -> None:
+    """One of two workers claims the other's run too; a third is unknown."""
+    fleet.study(make.grid())
+    one, other, foreign = fleet.worker("one"), fleet.worker("other"), WorkerId(77)
+    mine, theirs = fleet.one(one), fleet.one(other)
+    fleet.clock.advance(20)
+    beats = [
+        Beat(one.id, (mine.run_id, theirs.run_id)),
+        Beat(foreign, (mine.run_id,)),
+        Beat(other.id, ()),
+        Beat(one.id, (mine.run_id,)),
+    ]
+    writes.clear()
+    first, unknown, silent, again = heartbeat_all(fleet.db, beats, now=fleet.clock.now)
+    assert isinstance(first, HeartbeatResponse)
+    assert isinstance(unknown, NotFound)
+    assert isinstance(silent, HeartbeatResponse)
+    assert (first.lost, silent.lost) == ((theirs.run_id,), ())
+    assert again == HeartbeatResponse(lost=(), stop=(), drain=False)
+    assert len(writes) == 1
+    left = [trials.runs(fleet.db, lease.trial_id)[0].lease_until for lease in (mine, theirs)]
+    assert [(until - fleet.clock.now).total_seconds() for until in left] == [30, 10]
