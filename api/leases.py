@@ -185,7 +185,6 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
     try:
         async for chunk in request.stream():
             yield chunk
-    except (
-        ClientDisconnect
-    ):  # nobody hears the answer; log and metrics must not show an error of the server's
+    except ClientDisconnect:
+        # Nobody hears the answer; log and metrics must not show an error of the server's.
         raise InvalidInput("the upload was cut off", hint="send the file again") from None
