@@ -134,9 +134,9 @@ def insert_runs(
             "message": "",
             "stop": False,
             "last_seq": -1,
-            # Not from `begin`: where the clock was set back, that lies in the future, and so far off would be the
-            # end of a lease whose worker dies before its first heartbeat.
-            "lease_until": now + term,
+            # A call that waited gets its whole term. Where the clock was set back, `begin` may lie hours ahead, and
+            # so far off would be the end of a lease whose worker dies before its first heartbeat.
+            "lease_until": min(begin, now + term) + term,
             "started_at": begin,
         }
         for run, begin in zip(new, begins, strict=True)

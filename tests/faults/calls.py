@@ -28,7 +28,7 @@ from hpsearch.records import (
     TrialState,
     WorkerId,
 )
-from hpsearch.service import leases, lookup, reaper, studies, workers
+from hpsearch.service import leases, lookup, reaper, studies, trials, workers
 from hpsearch.spec import parse_spec
 from hpsearch.store import metrics
 from hpsearch.store import trials as trial_rows
@@ -134,9 +134,14 @@ class Calls(RuleBasedStateMachine):
         assert not set(ids) & self.runs.keys(), "a fencing token is never given twice"
         self.requests[request] = (worker, ids)
         self.tally["leases"] += len(ids)
-        until = self.now + timedelta(seconds=LEASE)
+        term = timedelta(seconds=LEASE)
         for one in given:
             assert not any(r.active and r.trial == one.trial_id for r in self.runs.values())
+            *before_it, this = trials.runs(self.db, one.trial_id)
+            ended = [run.finished_at for run in before_it[-1:] if run.finished_at is not None]
+            assert this.started_at == max([self.now, *ended]), "no earlier than the run before it ended"
+            # A whole term from there; where the clock was set back since, two terms from now at most.
+            until = min(this.started_at, self.now + term) + term
             self.runs[one.run_id] = Attempt(worker, by, one.trial_id, one.epoch, until)
 
     @precondition(lambda self: self.runs)
