@@ -59,7 +59,7 @@ def page(rows: list[fault_rows.FaultRow]) -> str:
     head = [
         "# What the fault tests showed",
         "",
-        f"{machine()}, shared with other work; SQLite and Postgres on one disk, durable commits. Written by `make faults`; "
+        f"The last run: {machine()}, shared with other work; SQLite and Postgres on one disk, durable commits. Written by `make faults`; "
         "a part that is run again replaces its own rows.",
         "",
     ]
