@@ -199,6 +199,7 @@ def test_keys_walk_the_rows_and_help_is_there(window: Window) -> None:
     tab.keyboard.press("?")
     assert tab.locator("#help[open]").count() == 1
     tab.keyboard.press("Escape")
+    tab.wait_for_selector("#help[open]", state="detached")  # or Enter meets its button
     for key in ("j", "j", "k"):
         tab.keyboard.press(key)
     tab.keyboard.press("Enter")
