@@ -24,7 +24,7 @@ from hpsearch.errors import HpsearchError, InvalidInput
 from hpsearch.records import Record, Series, Study, TrialId, Worker
 from hpsearch.service import clones, diagnoses, importances, selections, trials, workers
 from hpsearch.service import studies as study_service
-from hpsearch.service.selections import Deed
+from hpsearch.service.selections import ActionResult
 from hpsearch.wire import Clone, Importances
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -144,16 +144,16 @@ async def live(
 
 
 @router.post("/studies/{study}/trials", dependencies=[Depends(CHANGE)])
-async def act_on_trials(request: Request, study: StudyKey, held: Held) -> Deed:
+async def act_on_trials(request: Request, study: StudyKey, held: Held) -> ActionResult:
     """The bar under the trial table: an action and the ids of the chosen trials, joined by commas."""
     action, ids = chosen(await checked_form(request))
 
-    def done() -> Deed:
+    def done() -> ActionResult:
         return selections.act(held.db, study, action, ids, now=held.clock())
 
-    deed = await anyio.to_thread.run_sync(done)
+    result = await anyio.to_thread.run_sync(done)
     held.ring()
-    return deed
+    return result
 
 
 def chosen(fields: Mapping[str, str]) -> tuple[selections.Action, list[TrialId]]:

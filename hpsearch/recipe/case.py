@@ -119,12 +119,10 @@ class Case:
     def end(self) -> Level:
         return self.level(self.run)
 
-    @cached_property
+    @property
     def best_val_skill(self) -> float:
         """Of two evaluations in a row; what a run at a high rate swings back to."""
-        losses = [loss for loss in self._curve(self.run, "val_loss", None) if math.isfinite(loss)]
-        tails = [_tail(losses[: at + 1]) for at in range(min(1, len(losses) - 1), len(losses))]
-        return max((self._skill([mean]) for mean in tails), default=-math.inf)
+        return self._skill([self.feature("val_loss_best")])
 
     def level(self, result: Result, epoch: float | None = None) -> Level:
         """At the end, or at the last evaluation up to `epoch`; chance where the run diverged."""

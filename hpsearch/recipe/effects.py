@@ -54,11 +54,11 @@ class Effect:
     @property
     def helps_clearly(self) -> bool:
         """By points, or by so much of the loss that no continuation of a settled run shows it."""
-        points = self.after.val_metric - self.end.val_metric
         saved = _saved(self.end.val_skill, self.after.val_skill)
         if not self.accuracy:
             return saved >= CLEAR_LOSS_SHARE
-        return points >= max(VAL_GAIN, self.noise) or (saved >= CLEAR_LOSS_SHARE and points >= self.noise)
+        points = self.after.val_metric - self.end.val_metric
+        return self.gains_points or (saved >= CLEAR_LOSS_SHARE and points >= self.noise)
 
     @property
     def gains_points(self) -> bool:
@@ -85,9 +85,8 @@ class Effect:
             return less_loss and self.after.val_skill - before.val_skill >= VAL_GAIN
         points = self.after.val_metric - before.val_metric
         sure = max(VAL_GAIN, self.noise)
-        if share >= max(
-            LARGE_LOSS_SHARE, 2 * self.loss_noise
-        ):  # a rate not yet decayed swings a little in points
+        if share >= max(LARGE_LOSS_SHARE, 2 * self.loss_noise):
+            # A rate that has not decayed yet swings a little in points.
             return points > -1.5 * self.noise
         return points >= sure or (less_loss and points > -self.noise / 2)
 

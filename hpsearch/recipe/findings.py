@@ -124,18 +124,6 @@ def without_proof(
     return Verdict(code=VerdictCode.OK, text=text, confidence=0.8, evidence=evidence(case))
 
 
-def _of_no_learning(case: Case, suspects: Sequence[Suspicion]) -> tuple[VerdictCode, str] | None:
-    """The same for a run that diverged or learned nothing; None for others."""
-    if not case.run.diverged and case.learned:
-        return None
-    first = next((s for s in suspects if s.strong), None)
-    if first is not None:
-        return first.code, first.why
-    if case.run.diverged:
-        return VerdictCode.LR_TOO_HIGH, "the run diverged"
-    return VerdictCode.UNDERFIT, "nothing was learned"
-
-
 def _likeliest(case: Case, suspects: Sequence[Suspicion], lags: bool) -> tuple[VerdictCode, str] | None:
     """What the numbers speak for although nothing that was tried helps, and why; None for a run at its floor."""
     certain = next((s for s in suspects if s.certain), None)
@@ -147,6 +135,18 @@ def _likeliest(case: Case, suspects: Sequence[Suspicion], lags: bool) -> tuple[V
         why = f"{case.epochs:g} epochs, and the training loss fell in each: {_level(case)}"
         return VerdictCode.TRAIN_LONGER, why
     return None
+
+
+def _of_no_learning(case: Case, suspects: Sequence[Suspicion]) -> tuple[VerdictCode, str] | None:
+    """Of a run that diverged or learned nothing; None for others."""
+    if not case.run.diverged and case.learned:
+        return None
+    first = next((s for s in suspects if s.strong), None)
+    if first is not None:
+        return first.code, first.why
+    if case.run.diverged:
+        return VerdictCode.LR_TOO_HIGH, "the run diverged"
+    return VerdictCode.UNDERFIT, "nothing was learned"
 
 
 def _unsure(case: Case, code: VerdictCode, text: str) -> Verdict:

@@ -49,7 +49,9 @@ def ratio_test(check: Measured, evidence: list[Evidence]) -> Verdict | None:
     evidence.append(Evidence(name="expected loss", value=expected, text=expectation(check)))
     factor = check.measurement("loss_factor")
     if not math.isnan(factor) and factor != 1:
-        noted(evidence, "loss / a common loss", factor, f"within x{FORGOTTEN:g} of 1", not forgotten(factor))
+        noted(
+            evidence, "loss / an ordinary loss", factor, f"within x{FORGOTTEN:g} of 1", not forgotten(factor)
+        )
     noted(
         evidence,
         "ratio",

@@ -28,9 +28,8 @@ def mending(case: Case, suspicion: Suspicion, best: Effect) -> Params:
     if suspicion.code is VerdictCode.UNDERFIT and case.size_knob:
         return case.size_knob
     changes = remedial(case, best)
-    if suspicion.code is VerdictCode.LR_TOO_LOW and case.short and "learning_rate" in changes:
-        changes["epochs"] = max(1, round(4 * case.epochs))
-    if "batch_size" in changes and case.epochs < FEW_EPOCHS:
+    slow = suspicion.code is VerdictCode.LR_TOO_LOW and case.short and "learning_rate" in changes
+    if slow or ("batch_size" in changes and case.epochs < FEW_EPOCHS):
         changes["epochs"] = max(1, round(4 * case.epochs))
     if suspicion.code is VerdictCode.PLATEAU_DECAY and case.feature("update_ratio_median") > LARGE_UPDATE:
         changes["learning_rate"] = case.number("learning_rate") / HALF_A_DECADE

@@ -31,11 +31,9 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
         slope = LENGTH_SLOPE / 2 if case.short else LENGTH_SLOPE
         return found.lost > max(slope, 2 * case.noise)
     at_end = found.helps_validation and (found.helps_training or case.fitted)
-    # A probe of half the run, ahead of all of it, has shown enough of what an early cut cost.
-    bare = suspicion.strong or not case.learned or suspicion.code is VerdictCode.DECAY_TOO_EARLY
-    notable = at_end and (bare or (found.gain >= NOTABLE_GAIN and _past_swings(case, suspicion, found)))
-    enough = STRONG_GAIN if suspicion.strong else DECISIVE
-    ahead = found.helps_early() and found.early_gain >= enough and found.gain > -0.03
+    notable = at_end and _is_notable(case, suspicion, found)
+    lead = STRONG_GAIN if suspicion.strong else DECISIVE
+    ahead = found.helps_early() and found.early_gain >= lead and found.gain > -0.03
     match suspicion.code:
         case VerdictCode.LR_TOO_LOW | VerdictCode.UNDERFIT:
             # Faster is not better: it must pass in an eighth of the time what the run has reached in all.
@@ -47,7 +45,7 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
             enough = SETTLED_GAIN if found.gains_points else SETTLED_LOSS
             return at_end and found.gain >= enough and (longer is None or found.beats(longer, by))
         case VerdictCode.TRAIN_LONGER:
-            return _longer_helps(case, suspicion, found, at_end)
+            return _past_swings(case, found) and _longer_helps(case, found, at_end=at_end)
         case VerdictCode.OVER_REGULARIZED:
             return notable
         case _:
@@ -57,18 +55,23 @@ def helps(case: Case, suspicion: Suspicion, found: Effect, longer: Effect | None
             return notable or ahead or better or (far_ahead and found.helps_early())
 
 
-def _past_swings(case: Case, suspicion: Suspicion, found: Effect) -> bool:
-    """A run at a high rate may end on a bad swing: more of anything must then pass the best that it had. A lower
-    rate need not, which takes the swings away.
+def _is_notable(case: Case, suspicion: Suspicion, found: Effect) -> bool:
+    """More than any change does to a healthy run. What step 1's numbers speak for, a run that learned nothing, and
+    half a run that is ahead of all of one that was cut early have less to show.
     """
-    if suspicion.code is VerdictCode.LR_TOO_HIGH:
+    if suspicion.strong or not case.learned or suspicion.code is VerdictCode.DECAY_TOO_EARLY:
         return True
+    # A lower rate need not pass the best of the swings, which it takes away.
+    steadier = suspicion.code is VerdictCode.LR_TOO_HIGH
+    return found.gain >= NOTABLE_GAIN and (steadier or _past_swings(case, found))
+
+
+def _past_swings(case: Case, found: Effect) -> bool:
+    """A run at a high rate may end on a bad swing: what helps must pass the best that it had."""
     return found.after.val_skill >= case.best_val_skill + VAL_GAIN
 
 
-def _longer_helps(case: Case, suspicion: Suspicion, found: Effect, at_end: bool) -> bool:
-    if not _past_swings(case, suspicion, found):
-        return False
+def _longer_helps(case: Case, found: Effect, *, at_end: bool) -> bool:
     if case.short:
         return at_end or (found.helps_validation and found.gain >= LONGER_GAIN)
     return at_end and found.helps_clearly and found.gain >= LONGER_GAIN

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from hpsearch.recipe.case import Case
 from hpsearch.recipe.data_tests import badly_scaled
-from hpsearch.recipe.general import general
 from hpsearch.recipe.history import NO_REGULARIZATION
 from hpsearch.recipe.loss_tests import RATIO_FAIL, RATIO_PASS, forgotten
 from hpsearch.recipe.loss_tests import ratio as initial_ratio
 from hpsearch.recipe.model_tests import DEAD_SHARE
 from hpsearch.recipe.suspicion import QUARTER, Raise, Suspicion, probe_length
+from hpsearch.recipe.usual_suspicions import usual
 from hpsearch.space import Params
-from hpsearch.vocabulary import VerdictCode
+from hpsearch.vocabulary import HYPERPARAMETERS, VerdictCode
 
 HEAVY_DECAY, HEAVY_DROPOUT, HEAVY_SMOOTHING = 1e-3, 0.3, 0.2
 FAR_LEARNED = 0.9  # of the loss at chance
@@ -31,7 +31,6 @@ FAR_TARGETS, WIDE_TARGETS = 3.0, 5.0
 ORDERED = 0.3
 ADAPTIVE = ("adam", "adamw", "rmsprop", "adagrad")  # divide by the gradient's size
 BESIDE_GRADIENT = ("weight_decay", "l1", "clip_norm")
-MOST_RATE = 1e2  # that the vocabulary allows
 FADING = 1e-2  # gradient or signal that arrives, below which vanishing is suspected
 STANDARD_INIT: Params = {"initialization": "kaiming", "output_scale": 1.0}
 DEFAULT_INIT: Params = {
@@ -42,7 +41,7 @@ DEFAULT_INIT: Params = {
 
 def suspicions(case: Case) -> Iterator[Suspicion]:
     """Everything that this run's numbers speak for, in the order in which causes explain each other."""
-    for raise_ in (*SPECIFIC, *general(case)):
+    for raise_ in (*SPECIFIC, *usual(case)):
         found = raise_(case)
         if found is not None:
             yield found
@@ -80,11 +79,12 @@ def _loss_factor(case: Case) -> Suspicion | None:
     factor, rate = case.check.measurement("loss_factor"), case.number("learning_rate")
     if case.values["optimizer"] in ADAPTIVE or not forgotten(factor):
         return None
-    why = f"the loss is a common one times {factor:.3g}, and so are its gradients"
-    advice = f"take the factor {factor:.3g} out of the loss, or divide the learning rate by it"
+    why = f"the loss is {factor:.3g} times an ordinary one, and so are its gradients"
+    advice = f"take the factor {factor:.3g} out of the loss; these values undo it as well"
     # What is added to the gradient, or held against it, was meant for the gradient without the factor.
     beside = {name: factor * size for name in BESIDE_GRADIENT if (size := case.number(name)) > 0}
-    change: Params = {"learning_rate": min(rate / factor, MOST_RATE), **beside}
+    most = HYPERPARAMETERS["learning_rate"].axis.high or math.inf
+    change: Params = {"learning_rate": min(rate / factor, most), **beside}
     return Suspicion(VerdictCode.LOSS_BUG, why, (change,), strong=True, advice=advice)
 
 

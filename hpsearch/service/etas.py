@@ -28,7 +28,7 @@ def of_study(db: Database, key: str, *, now: datetime, lease_seconds: float = LE
     """The time left of a study. Raises NotFound."""
     with db.read() as tx:
         study = lookup.study(tx, key)
-        return _eta(tx, study, _Floor(tx, now, lease_seconds), now=now)
+        return _eta(tx, study, _Slots(tx, now, lease_seconds), now=now)
 
 
 def of_studies(
@@ -39,12 +39,12 @@ def of_studies(
     if not wanted:
         return {}
     with db.read() as tx:
-        floor = _Floor(tx, now, lease_seconds)
+        slots = _Slots(tx, now, lease_seconds)
         rows = (studies.get(tx, study_id) for study_id in wanted)
-        return {row.id: _eta(tx, row, floor, now=now) for row in rows if row is not None}
+        return {row.id: _eta(tx, row, slots, now=now) for row in rows if row is not None}
 
 
-class _Floor:
+class _Slots:
     """Every slot of the workers that take work, and for which study each trains now."""
 
     def __init__(self, tx: Transaction, now: datetime, lease_seconds: float) -> None:
@@ -78,14 +78,14 @@ def _suspended(tx: Transaction, row: WorkerRow, now: datetime) -> bool:
     return found is not None and now < found.until
 
 
-def _eta(tx: Transaction, study: StudyRow, floor: _Floor, *, now: datetime) -> Eta:
+def _eta(tx: Transaction, study: StudyRow, slots: _Slots, *, now: datetime) -> Eta:
     if study.state not in UNDER_WAY or study.waiting + study.running == 0:
         return Eta()
-    able = floor.able(study)
+    able = slots.able(study)
     packs = _packs(tx, study, now=now)
     busy = [Busy(pack.held, pack.elapsed, pack.slot in able) for pack in packs]
     free = able - {pack.slot for pack in packs}
-    idle = sum(not floor.training(slot) for slot in free)
+    idle = sum(not slots.training(slot) for slot in free)
     waiting, unread = _waiting(tx, study)
     stays = idle + sum(slot.stays for slot in busy)
     return estimate(

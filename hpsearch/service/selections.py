@@ -25,7 +25,7 @@ MOST_CLONES = 12  # each is a study
 NAMED = 6  # trials that the sentence names by number
 
 
-class Deed(Record):
+class ActionResult(Record):
     """`refused`: the trials that nothing was done to. `studies`: those that clones are trained in, by name."""
 
     text: str
@@ -33,7 +33,7 @@ class Deed(Record):
     studies: tuple[str, ...] = ()
 
 
-def act(db: Database, key: str, action: Action, ids: Sequence[TrialId], *, now: datetime) -> Deed:
+def act(db: Database, key: str, action: Action, ids: Sequence[TrialId], *, now: datetime) -> ActionResult:
     """Do it to those of a study's trials that it can be done to. Each by itself: what one refuses keeps no other.
 
     Raises InvalidInput for too many, NotFound where the study is unknown or one of the trials isn't its own.
@@ -54,7 +54,7 @@ def act(db: Database, key: str, action: Action, ids: Sequence[TrialId], *, now: 
                 why = f": {error}"
         refused.setdefault(why, []).append(trial)
     left = tuple(trial.id for listed in refused.values() for trial in listed)
-    return Deed(text=told(action, len(chosen), refused), refused=left, studies=tuple(made))
+    return ActionResult(text=told(action, len(chosen), refused), refused=left, studies=tuple(made))
 
 
 def _chosen(db: Database, key: str, ids: Sequence[TrialId]) -> tuple[Study, list[Trial]]:

@@ -32,9 +32,8 @@ def loss_factor(loss: Loss, outputs: Tensor, targets: Tensor) -> float:
     for common in COMMON:
         ratios = [_value(loss, guess, targets) / _value(common, guess, targets) for guess in drawn]
         if all(math.isfinite(ratio) for ratio in ratios) and _alike(ratios):
-            return float(
-                f"{statistics.fmean(ratios):.6g}"
-            )  # as it was written, without the float's last digits
+            # As it was written, without what float32 adds to its last digits.
+            return float(f"{statistics.fmean(ratios):.6g}")
     return math.nan
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from hpsearch.recipe.case import Case, Result
 from hpsearch.recipe.findings import without_proof
-from hpsearch.recipe.general import general
 from hpsearch.recipe.rates import rate_too_low
 from hpsearch.recipe.suspicion import Suspicion
 from hpsearch.recipe.suspicions import suspicions
+from hpsearch.recipe.usual_suspicions import usual
 from hpsearch.records import Outcome
 from hpsearch.vocabulary import VerdictCode, hyperparameters
 from tests.recipe.world import check_outcome, curves
@@ -53,27 +53,27 @@ def case_of(losses: list[float], **values: float | str) -> Case:
     return Case(known, len(losses), "accuracy", True, check_outcome(), run, sizing={"extra_capacity": 4})
 
 
-def general_codes(losses: list[float], **values: float | str) -> list[VerdictCode]:
+def usual_codes(losses: list[float], **values: float | str) -> list[VerdictCode]:
     """What such a run is suspected of beside its own numbers."""
     case = case_of(losses, **values)
-    return [found.code for raise_ in general(case) if (found := raise_(case)) is not None]
+    return [found.code for raise_ in usual(case) if (found := raise_(case)) is not None]
 
 
 def test_a_run_of_few_epochs_says_nothing_of_the_size_while_its_loss_falls() -> None:
-    assert VerdictCode.UNDERFIT not in general_codes([1.9, 1.6, 1.4, 1.3])
-    assert VerdictCode.UNDERFIT in general_codes([1.9, 1.3, 1.3, 1.3])
-    assert VerdictCode.UNDERFIT in general_codes([1.9, 1.6, *[1.4] * 10])
+    assert VerdictCode.UNDERFIT not in usual_codes([1.9, 1.6, 1.4, 1.3])
+    assert VerdictCode.UNDERFIT in usual_codes([1.9, 1.3, 1.3, 1.3])
+    assert VerdictCode.UNDERFIT in usual_codes([1.9, 1.6, *[1.4] * 10])
 
 
 @pytest.mark.parametrize("losses", [[1.3] * 8, [2.3] * 8])
 def test_a_batch_of_two_is_suspected_whether_or_not_the_run_learned(losses: list[float]) -> None:
-    assert VerdictCode.NOISY_EVAL in general_codes(losses, batch_size=2)
-    assert VerdictCode.NOISY_EVAL not in general_codes(losses, batch_size=8)
+    assert VerdictCode.NOISY_EVAL in usual_codes(losses, batch_size=2)
+    assert VerdictCode.NOISY_EVAL not in usual_codes(losses, batch_size=8)
 
 
 def test_a_batch_of_two_is_looked_at_first_where_nothing_was_learned() -> None:
-    assert general_codes([2.5] * 8, batch_size=2)[0] is VerdictCode.NOISY_EVAL
-    assert general_codes([1.3] * 8, batch_size=2)[0] is VerdictCode.LR_TOO_HIGH
+    assert usual_codes([2.5] * 8, batch_size=2)[0] is VerdictCode.NOISY_EVAL
+    assert usual_codes([1.3] * 8, batch_size=2)[0] is VerdictCode.LR_TOO_HIGH
 
 
 @pytest.mark.parametrize(

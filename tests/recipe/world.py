@@ -1,6 +1,8 @@
 """A study played in memory: applies the recipe's decisions as the service does, trials answered by a law."""
 
+import itertools
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count
@@ -160,6 +162,7 @@ def curves(
     *, train_loss: Sequence[float], val_loss: Sequence[float], train: Sequence[float], val: Sequence[float]
 ) -> dict[str, Any]:
     """One evaluation an epoch as measurements: losses and accuracies of equal length."""
+    pairs = [statistics.fmean(pair) for pair in itertools.pairwise(val_loss)] or list(val_loss)
     return {
         "curve_epochs": [float(i + 1) for i in range(len(val))],
         "curve_train_loss": list(train_loss),
@@ -169,6 +172,7 @@ def curves(
         "loss_end": train_loss[-1],
         "train_loss_end": train_loss[-1],
         "val_loss_end": val_loss[-1],
+        "val_loss_best": min(pairs),
         "train_objective_end": train[-1],
         "objective_end": val[-1],
         "objective_best": max(val),

@@ -7,10 +7,10 @@ import pytest
 from hpsearch.errors import InvalidInput, NotFound
 from hpsearch.records import TrialState
 from hpsearch.service import selections, studies
-from hpsearch.service.selections import Deed
+from hpsearch.service.selections import ActionResult
 
 
-def act(fleet: Any, key: str, action: Any, numbers: list[int]) -> Deed:
+def act(fleet: Any, key: str, action: Any, numbers: list[int]) -> ActionResult:
     ids = [fleet.trials(key)[number].id for number in numbers]
     return selections.act(fleet.db, key, action, ids, now=fleet.clock.now)
 
@@ -32,7 +32,7 @@ def test_what_can_be_stopped_is_and_the_others_are_told_by_their_state(fleet: An
 def test_all_of_one_and_none(fleet: Any, make: Any) -> None:
     fleet.study(make.small())
     assert act(fleet, "small", "retry", [0]).text == "Retrying none of 1 trial; trial 0 is waiting."
-    assert act(fleet, "small", "stop", [0]) == Deed(text="Stopping 1 trial.", refused=())
+    assert act(fleet, "small", "stop", [0]) == ActionResult(text="Stopping 1 trial.", refused=())
     assert act(fleet, "small", "retry", [0]).text == "Retrying 1 trial."
     assert fleet.states("small") == [TrialState.WAITING] * 2
 

@@ -17,7 +17,7 @@ from hpsearch.vocabulary import VerdictCode
 USUAL_BATCH = 32
 
 
-def general(case: Case) -> tuple[Raise, ...]:
+def usual(case: Case) -> tuple[Raise, ...]:
     """Rates, length and size, in the order in which this run's curve makes them likely."""
     if case.run.diverged or not case.learned:
         rates = (rate_too_high, rate_too_low) if steps_are_large(case) else (rate_too_low, rate_too_high)
