@@ -138,8 +138,8 @@ class Calls(RuleBasedStateMachine):
         for one in given:
             assert not any(r.active and r.trial == one.trial_id for r in self.runs.values())
             *before_it, this = trials.runs(self.db, one.trial_id)
-            ended = [run.finished_at for run in before_it[-1:] if run.finished_at is not None]
-            assert this.started_at == max([self.now, *ended]), "no earlier than the run before it ended"
+            ended = [run.finished_at for run in before_it if run.finished_at is not None]
+            assert this.started_at == max([self.now, *ended]), "no earlier than any run before it ended"
             # A whole term from there; where the clock was set back since, two terms from now at most.
             until = min(this.started_at, self.now + term) + term
             self.runs[one.run_id] = Attempt(worker, by, one.trial_id, one.epoch, until)
