@@ -1,22 +1,17 @@
 """The search space: named axes, their exact grid points and their draws.
 
 An axis is a range (`low`, `high`, optionally `log` or `step`) of floats or ints, or a list of `choices`.
-`Axis.distribution` is the same thing in Optuna's words, for its samplers.
 """
 
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import numpy as np
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Bool and int come first and strictly: `true` must stay a bool and 3 an int; only then is a number a float.
 ParamValue = StrictBool | StrictInt | float | StrictStr
@@ -150,7 +145,7 @@ class Axis(BaseModel):
         points = [self._typed(low), *inner, self._typed(high)]
         return list(dict.fromkeys(points)) if self.type == "int" else points
 
-    def draw(self, rng: np.random.Generator) -> ParamValue:
+    def draw(self, rng: "np.random.Generator") -> ParamValue:
         """One point, uniform on the axis (on its logarithm where `log`)."""
         if self.choices is not None:
             return self.choices[int(rng.integers(len(self.choices)))]
@@ -173,15 +168,6 @@ class Axis(BaseModel):
         if self.choices is not None:
             return self.choices[len(self.choices) // 2]
         return self._between(0.5)
-
-    def distribution(self) -> BaseDistribution:
-        """This axis in Optuna's words."""
-        if self.choices is not None:
-            return CategoricalDistribution(self.choices)
-        low, high = self.bounds
-        if self.type == "int":
-            return IntDistribution(int(low), int(high), log=self.log, step=int(self.step or 1))
-        return FloatDistribution(low, high, log=self.log, step=self.step)
 
     def _position(self, fraction: float) -> float:
         low, high = self.bounds
@@ -224,7 +210,7 @@ def grid_points(space: Mapping[str, Axis], counts: Mapping[str, int]) -> Iterato
         yield dict(zip(names, values, strict=True))
 
 
-def random_points(space: Mapping[str, Axis], count: int, rng: np.random.Generator) -> Iterator[Params]:
+def random_points(space: Mapping[str, Axis], count: int, rng: "np.random.Generator") -> Iterator[Params]:
     """`count` independent draws; axes are drawn in the space's order, so one seed gives one list."""
     for _ in range(count):
         yield {name: axis.draw(rng) for name, axis in space.items()}

@@ -107,12 +107,3 @@ def test_one_seed_gives_one_list_of_points() -> None:
     first, second = (list(random_points(space, 20, np.random.default_rng(7))) for _ in range(2))
     assert first == second
     assert first != list(random_points(space, 20, np.random.default_rng(8)))
-
-
-@pytest.mark.parametrize(
-    "raw", [{"low": 1e-4, "high": 1, "log": True}, {"type": "int", "low": 1, "high": 9}, [1, "a"]]
-)
-def test_optuna_draws_from_the_same_axis(raw: object) -> None:
-    axis = Axis.model_validate(raw)
-    distribution = axis.distribution()
-    assert all(distribution._contains(distribution.to_internal_repr(v)) for v in axis.grid(3))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import optuna
 
+from hpsearch.samplers.distributions import distribution
 from hpsearch.space import Axis, Params
 
 FEWEST = 4  # trials, below which a share of variation means nothing
@@ -20,7 +21,7 @@ def importances(
     used = {name: axis for name, axis in axes.items() if _varies(name, axis, results)}
     if len(results) < FEWEST or not used or len({value for _, value in results}) == 1:
         return {}
-    distributions = {name: axis.distribution() for name, axis in used.items()}
+    distributions = {name: distribution(axis) for name, axis in used.items()}
     trials = [
         optuna.trial.create_trial(
             params={name: params[name] for name in used}, distributions=distributions, value=value
