@@ -5,10 +5,9 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator, Collection
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -22,13 +21,6 @@ from hpsearch.records import Checkpoint, StudyId
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 BUFFER = 2**20
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    path: Path
-    size: int
-    sha256: str
 
 
 def checkpoint_folder(home: Home, study_id: StudyId) -> Path:
@@ -57,35 +49,82 @@ def is_intact(root: Path, checkpoint: Checkpoint, path: Path) -> bool:
         return False
 
 
-async def store(folder: Path, name: str, chunks: AsyncIterator[bytes], sha256: str) -> StoredFile:
-    """Write `chunks` to a new file in `folder`: temporary, fsync, digest compared, renamed.
+@dataclass(frozen=True)
+class StoredFile:
+    path: Path
+    size: int
+    sha256: str
 
-    Raises InvalidInput where the digest does not match, Unavailable where the disk refuses; then nothing
-    is left behind.
+
+class Upload:
+    """A file that arrives in pieces and is there whole or not at all: temporary, fsync, digest compared, renamed.
+
+    `folder` is asked for when the first piece is written. Each method may block, and raises Unavailable where the
+    disk refuses. Call `abandon` at the end, whatever happened: what is not finished leaves nothing behind.
     """
-    if not SHA256.match(sha256):
-        raise InvalidInput(
-            "X-Content-SHA256 must be 64 lower-case hexadecimal digits, the SHA-256 of the body"
-        )
-    # Never the name of an older file: a refused upload is removed, and must not take that one along.
-    path = folder / f"{name}-{sha256[:16]}-{secrets.token_hex(4)}.safetensors"
-    temporary = path.with_suffix(".part")
-    try:
-        size, found = await _write(temporary, chunks)
-        if found != sha256:
+
+    def __init__(self, folder: Callable[[], Path], name: str, sha256: str) -> None:
+        """Raises InvalidInput for what is no digest."""
+        if not SHA256.match(sha256):
             raise InvalidInput(
-                f"the {size:,} bytes that arrived have SHA-256 {found}, not {sha256}",
+                "X-Content-SHA256 must be 64 lower-case hexadecimal digits, the SHA-256 of the body"
+            )
+        self._folder = folder
+        # Never the name of an older file: a refused upload is removed, and must not take that one along.
+        self._name = f"{name}-{sha256[:16]}-{secrets.token_hex(4)}.part"
+        self._wanted = sha256
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._file: BinaryIO | None = None
+        self._temporary: Path | None = None
+
+    def append(self, data: bytes) -> None:
+        with _disk_refusals():
+            if self._file is None:
+                self._temporary = self._folder() / self._name
+                self._file = _create(self._temporary)
+            self._file.write(data)
+        self._digest.update(data)
+        self._size += len(data)
+
+    def finish(self, rest: bytes) -> StoredFile:
+        """With the last piece. Raises InvalidInput where the digest of all pieces is another."""
+        self.append(rest)
+        assert self._file is not None
+        assert self._temporary is not None
+        found = self._digest.hexdigest()
+        if found != self._wanted:
+            raise InvalidInput(
+                f"the {self._size:,} bytes that arrived have SHA-256 {found}, not {self._wanted}",
                 hint="send the file again",
             )
-        await anyio.to_thread.run_sync(_rename_durably, temporary, path)
-    except OSError as error:
-        kind = DiskFull if error.errno in NO_SPACE else Unavailable
-        raise kind(
-            f"can't store the checkpoint: {error.strerror}", hint="free disk space on the server"
-        ) from None
-    finally:
-        discard(temporary)
-    return StoredFile(path=path, size=size, sha256=sha256)
+        path = self._temporary.with_suffix(".safetensors")
+        with _disk_refusals():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            _rename_durably(self._temporary, path)
+        return StoredFile(path=path, size=self._size, sha256=found)
+
+    def abandon(self) -> None:
+        if self._file is not None and self._temporary is not None:
+            with suppress(OSError):  # what a full disk could not take is gone with the file
+                self._file.close()
+            discard(self._temporary)
+
+
+async def receive(chunks: AsyncIterator[bytes], upload: Upload) -> bytes:
+    """Have `upload` write what arrives; the last piece, up to 1 MiB, is returned unwritten.
+
+    So a small file is made, written and synced in one go: of a thousand that come together the first are done at once.
+    """
+    buffer = bytearray()
+    async for chunk in chunks:
+        buffer += chunk
+        if len(buffer) >= BUFFER:
+            await anyio.to_thread.run_sync(upload.append, bytes(buffer))
+            buffer.clear()
+    return bytes(buffer)
 
 
 def discard(path: Path) -> None:
@@ -115,39 +154,20 @@ def drop_unkept(home: Home, study_id: StudyId, kept: Collection[str]) -> int:
     return len(lost)
 
 
-async def _write(path: Path, chunks: AsyncIterator[bytes]) -> tuple[int, str]:
-    """(size, SHA-256) of what was written and synced."""
-    digest = hashlib.sha256()
-    size = 0
-    file = await anyio.to_thread.run_sync(_create, path)
+@contextmanager
+def _disk_refusals() -> Iterator[None]:
     try:
-        buffer = bytearray()
-        async for chunk in chunks:
-            buffer += chunk
-            size += len(chunk)
-            if len(buffer) >= BUFFER:
-                await anyio.to_thread.run_sync(_append, file, bytes(buffer), digest)
-                buffer.clear()
-        await anyio.to_thread.run_sync(_append, file, bytes(buffer), digest)
-        await anyio.to_thread.run_sync(_sync, file)
-    finally:
-        await anyio.to_thread.run_sync(partial(file.close))
-    return size, digest.hexdigest()
+        yield
+    except OSError as error:
+        kind = DiskFull if error.errno in NO_SPACE else Unavailable
+        raise kind(
+            f"can't store the checkpoint: {error.strerror}", hint="free disk space on the server"
+        ) from None
 
 
 def _create(path: Path) -> BinaryIO:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb")
-
-
-def _append(file: BinaryIO, data: bytes, digest: "hashlib._Hash") -> None:
-    file.write(data)
-    digest.update(data)
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _rename_durably(temporary: Path, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,13 +14,13 @@ from starlette.requests import ClientDisconnect
 from api.answers import answer
 from api.auth import WORK
 from api.bodies import StrictRoute
-from api.checkpoints import checkpoint_folder, discard, drop_older, store
+from api.checkpoints import Upload, checkpoint_folder, discard, receive
 from api.parameters import Caller, CheckpointName, Held, RunKey
 from api.resources import Resources
 from hpsearch.errors import HpsearchError, InvalidInput, LeaseLost
 from hpsearch.records import Checkpoint, Outcome, RunId, TokenId, WorkerId
 from hpsearch.sentences import problems_of
-from hpsearch.service import checkpoints
+from hpsearch.service.checkpoints import NewCheckpoint
 from hpsearch.store import runs
 from hpsearch.wire import (
     MAX_POINTS,
@@ -134,7 +135,7 @@ async def _report_one(held: Resources, worker: WorkerId, caller: TokenId, one: R
 # --- checkpoints ---------------------------------------------------------------------------------
 
 
-@router.put("/leases/{run}/checkpoints/{name}", operation_id="put_checkpoint")
+@router.put("/leases/{run}/checkpoints/{name}", operation_id="put_checkpoint", response_model=Checkpoint)
 async def put_checkpoint(
     run: RunKey,
     name: CheckpointName,
@@ -144,32 +145,22 @@ async def put_checkpoint(
     caller: Caller,
     step: Annotated[int, Query(ge=0, lt=2**63)],
     sha256: Annotated[str, Header(alias="X-Content-SHA256", max_length=64)],
-) -> Checkpoint:
+) -> Response:
     """The raw file as body. Stored and registered only where its digest matches and the lease still holds."""
-    folder = await anyio.to_thread.run_sync(_folder, held, run)
-    file = await store(folder, name, _chunks(request), sha256)
+    upload = Upload(partial(_folder, held, run), name, sha256)
 
-    def register() -> Checkpoint:
+    try:
+        rest = await receive(_chunks(request), upload)
+        file = await anyio.to_thread.run_sync(upload.finish, rest, limiter=held.uploads)
+        place = file.path.relative_to(held.settings.home.checkpoints)
+        new = NewCheckpoint(run, worker, name, step, file.size, file.sha256, place, by=caller)
         try:
-            checkpoint = checkpoints.register(
-                held.db,
-                run,
-                worker,
-                name,
-                step,
-                file.size,
-                file.sha256,
-                file.path.relative_to(held.settings.home.checkpoints),
-                by=caller,
-                now=held.clock(),
-            )
+            return answer(await held.checkpoint(new))
         except HpsearchError:
             discard(file.path)
             raise
-        drop_older(file.path, name)
-        return checkpoint
-
-    return await anyio.to_thread.run_sync(register)
+    finally:
+        upload.abandon()
 
 
 def _folder(held: Resources, run: RunId) -> Path:

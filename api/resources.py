@@ -6,16 +6,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import anyio
 import fasteners
 
 from api.bell import Bell
+from api.checkpoints import drop_older
 from api.disk import Disk
 from api.settings import MIB, Settings
 from api.together import Together
 from hpsearch.errors import Conflict
 from hpsearch.home import Home
-from hpsearch.records import TokenId
-from hpsearch.service import heartbeats, leases, reports, tokens
+from hpsearch.records import Checkpoint, TokenId
+from hpsearch.service import checkpoints, heartbeats, leases, reports, tokens
+from hpsearch.service.checkpoints import NewCheckpoint
 from hpsearch.service.clock import SteadyClock
 from hpsearch.service.heartbeats import Beat
 from hpsearch.service.reports import Stored
@@ -23,14 +26,15 @@ from hpsearch.store.engine import Database, sqlite_file
 from hpsearch.wire import CreateToken, HeartbeatResponse, LeaseRequest, LeaseResponse, ReportRequest
 
 Clock = Callable[[], datetime]
+UPLOADS_AT_ONCE = 8  # the others wait their turn: each of a thousand would else be done when all are
 
 
 @dataclass
 class Resources:
     """`work` rings when a trial may wait for a worker, `news` when a study has new events.
 
-    `heartbeat`, `lease` and `report` are the service's, for all requests that come together, each with its
-    caller's token.
+    `heartbeat`, `lease`, `report` and `checkpoint` are the service's, for all requests that come together, each with
+    its caller's token. `uploads` has room for those that write their last piece to the disk.
     """
 
     settings: Settings
@@ -40,14 +44,18 @@ class Resources:
     news: Bell
     disk: Disk
     stopping: bool = False
+    uploads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(UPLOADS_AT_ONCE))
     heartbeat: Together[Beat, HeartbeatResponse] = field(init=False)
     lease: Together[tuple[LeaseRequest, TokenId], LeaseResponse] = field(init=False)
     report: Together[tuple[ReportRequest, TokenId], Stored] = field(init=False)
+
+    checkpoint: Together[NewCheckpoint, Checkpoint] = field(init=False)
 
     def __post_init__(self) -> None:
         self.heartbeat = Together(self._heartbeat_all)
         self.lease = Together(self._lease_all)
         self.report = Together(self._report_all)
+        self.checkpoint = Together(self._checkpoint_all)
 
     def stop(self) -> None:
         """End every waiting request, long polls and event streams alike. Call it on the event loop."""
@@ -74,6 +82,13 @@ class Resources:
     def _report_all(self, asked: Sequence[tuple[ReportRequest, TokenId]]) -> Sequence[Stored | Exception]:
         requests, by = [request for request, _ in asked], [caller for _, caller in asked]
         return reports.report_all(self.db, requests, by=by, now=self.clock())
+
+    def _checkpoint_all(self, new: Sequence[NewCheckpoint]) -> Sequence[Checkpoint | Exception]:
+        found = checkpoints.register_all(self.db, new, now=self.clock())
+        for one, registered in zip(new, found, strict=True):
+            if isinstance(registered, Checkpoint):
+                drop_older(self.settings.home.checkpoints / one.path, one.name)
+        return found
 
     def read_clock(self) -> None:
         """Follow the database's clock from what it says now. A clock of a test's own is left alone."""

@@ -1,59 +1,91 @@
 """Checkpoints: files that a run registers under its lease."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from hpsearch.errors import LeaseLost, NotFound
+from hpsearch.errors import HpsearchError, LeaseLost, NotFound
 from hpsearch.records import Checkpoint, RunId, TokenId, TrialId, WorkerId
 from hpsearch.service import lookup, refusals
 from hpsearch.service.ownership import speaks_for
 from hpsearch.service.refusals import Refusal
 from hpsearch.store import checkpoints, runs
+from hpsearch.store.checkpoints import StoredCheckpoint
 from hpsearch.store.engine import Database, retried
+from hpsearch.store.runs import RunRow
 
 log = logging.getLogger(__name__)
 
 
-def register(
-    db: Database,
-    run_id: RunId,
-    worker_id: WorkerId,
-    name: Literal["best", "last"],
-    step: int,
-    size: int,
-    sha256: str,
-    path: Path,
-    *,
-    by: TokenId | None = None,
-    now: datetime,
-) -> Checkpoint:
-    """Make a stored file the run's newest checkpoint of that name. Raises LeaseLost where the run is over, another
-    worker's, or its worker another token's than `by`; while its lease is held, that is an event of its study."""
+@dataclass(frozen=True)
+class NewCheckpoint:
+    """A stored file that a worker hands in as its run's newest checkpoint of that name. `by`: the caller's token."""
 
-    @retried
-    def registered() -> Checkpoint | Refusal:
-        with db.write() as tx:
-            row = runs.lock(tx, [run_id]).get(run_id)
-            if row is None:
-                raise LeaseLost(f"there is no run {run_id}; drop it")
-            if row.active and (row.run.worker_id != worker_id or not speaks_for(by, row.token_id)):
-                return Refusal(row, "checkpoint", worker_id, by)
-            if not row.active:
-                raise LeaseLost(f"run {run_id} is {row.run.state}; drop it")
-            checkpoint = Checkpoint(
-                trial_id=row.run.trial_id, run_id=run_id, name=name, step=step, size=size, sha256=sha256
-            )
-            checkpoints.put(tx, checkpoint, str(path), now=now)
-            return checkpoint
+    run_id: RunId
+    worker_id: WorkerId
+    name: Literal["best", "last"]
+    step: int
+    size: int
+    sha256: str
+    path: Path
+    by: TokenId | None = None
 
-    found = registered()
-    if isinstance(found, Refusal):
-        refusals.record(db, [found], now=now)
-        raise LeaseLost(f"run {run_id} is not this worker's; drop it")
+
+Answer = Checkpoint | HpsearchError
+
+
+def register(db: Database, new: NewCheckpoint, *, now: datetime) -> Checkpoint:
+    """Make it the run's newest of that name. Raises LeaseLost where the run is over, another worker's, or its worker
+    another token's than `by`; while its lease is held, that is an event of its study."""
+    (answer,) = register_all(db, [new], now=now)
+    if isinstance(answer, HpsearchError):
+        raise answer
+    return answer
+
+
+def register_all(db: Database, new: Sequence[NewCheckpoint], *, now: datetime) -> list[Answer]:
+    """`register` of several in one transaction, with what it would raise among the answers."""
+    found = _register_all(db, new, now)
+    refusals.record(db, [one for one in found if isinstance(one, Refusal)], now=now)
+    return [
+        LeaseLost(f"run {one.row.id} is not this worker's; drop it") if isinstance(one, Refusal) else one
+        for one in found
+    ]
+
+
+@retried
+def _register_all(db: Database, new: Sequence[NewCheckpoint], now: datetime) -> list[Answer | Refusal]:
+    with db.write() as tx:
+        rows = runs.lock(tx, {one.run_id for one in new})
+        found = [_judge(rows.get(one.run_id), one) for one in new]
+        kept = [
+            StoredCheckpoint(checkpoint, str(one.path))
+            for one, checkpoint in zip(new, found, strict=True)
+            if isinstance(checkpoint, Checkpoint)
+        ]
+        if kept:
+            checkpoints.put_all(tx, kept, now=now)
     return found
+
+
+def _judge(row: RunRow | None, new: NewCheckpoint) -> Answer | Refusal:
+    if row is None:
+        return LeaseLost(f"there is no run {new.run_id}; drop it")
+    if row.active and (row.run.worker_id != new.worker_id or not speaks_for(new.by, row.token_id)):
+        return Refusal(row, "checkpoint", new.worker_id, new.by)
+    if not row.active:
+        return LeaseLost(f"run {row.id} is {row.run.state}; drop it")
+    return Checkpoint(
+        trial_id=row.run.trial_id,
+        run_id=row.id,
+        name=new.name,
+        step=new.step,
+        size=new.size,
+        sha256=new.sha256,
+    )
 
 
 def find(

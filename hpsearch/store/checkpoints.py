@@ -1,5 +1,6 @@
 """Rows of checkpoints: the newest of each name per run; the files are the API's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,17 @@ _OF_TRIAL = (
 )
 
 
+def _put(insert: "sqlite.Insert | postgresql.Insert") -> "sqlite.Insert | postgresql.Insert":
+    changed = {name: insert.excluded[name] for name in ("step", "size", "sha256", "path", "created_at")}
+    return insert.on_conflict_do_update(index_elements=["run_id", "name"], set_=changed)
+
+
+_PUT = {
+    "sqlite": _put(sqlite.insert(checkpoints)),
+    "postgresql": _put(postgresql.insert(checkpoints)),
+}
+
+
 @dataclass(frozen=True)
 class StoredCheckpoint:
     """A checkpoint and where its file lies."""
@@ -28,12 +40,10 @@ class StoredCheckpoint:
     path: str
 
 
-def put(tx: Transaction, checkpoint: Checkpoint, path: str, *, now: datetime) -> None:
-    """Keep it as its run's newest of that name."""
-    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    new = dialect.insert(checkpoints).values(**checkpoint.model_dump(), path=path, created_at=now)
-    changed = {name: new.excluded[name] for name in ("step", "size", "sha256", "path", "created_at")}
-    tx.execute(new.on_conflict_do_update(index_elements=["run_id", "name"], set_=changed))
+def put_all(tx: Transaction, kept: Sequence[StoredCheckpoint], *, now: datetime) -> None:
+    """Keep each as its run's newest of that name, in their order."""
+    rows = [{**one.checkpoint.model_dump(), "path": one.path, "created_at": now} for one in kept]
+    tx.execute(_PUT[tx.dialect.name], rows)
 
 
 def newest(tx: Transaction, trial_id: TrialId, name: str) -> StoredCheckpoint | None:

@@ -74,6 +74,23 @@ def test_a_damaged_upload_leaves_nothing(
     problem(http.get(f"{API}/trials/{trial}/checkpoints/best"), 404, "not_found")
 
 
+def test_a_large_upload_is_written_while_it_comes(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.checkpoints.BUFFER", 1_000)
+    worker, run, trial = leased
+
+    def chunks() -> Iterator[bytes]:
+        return (CONTENT[at : at + 300] for at in range(0, len(CONTENT), 300))
+
+    problem(put(http, worker, run, chunks(), sha256=digest(CONTENT[1:])), 422, "invalid_input")
+    problem(put(http, worker, 999, chunks(), sha256=digest(CONTENT)), 409, "lease_lost")
+    assert files(settings) == []
+    assert put(http, worker, run, chunks(), sha256=digest(CONTENT)).status_code == 200
+    assert http.get(f"{API}/trials/{trial}/checkpoints/best").content == CONTENT
+    assert len(files(settings)) == 1
+
+
 def test_an_upload_without_a_lease_changes_nothing(
     http: TestClient, leased: tuple[int, int, int], settings: Settings
 ) -> None:

@@ -33,7 +33,7 @@ from tests.faults.work import Work, work
 STUDY = "chaos"
 LOOK_SECONDS = 0.05
 # By the fork server: each process has them at once. The last is what a client imports when it is made.
-PRELOADED = ["tests.faults.chaos", "tests.faults.light_fleet", "httpcore2"]
+PRELOADED = ["tests.faults.chaos", "httpcore2"]
 
 
 @dataclass(frozen=True)

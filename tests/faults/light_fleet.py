@@ -1,9 +1,11 @@
-"""T12: real daemons whose children count instead of importing torch, so that hundreds of them fit on one machine.
+"""T12: real daemons whose children count instead of importing torch, so that a thousand of them fit on one machine.
 
 The daemon, its threads, its fork server's protocol and the children's process groups are those of every worker; what is
-the test's own is the fork server's making and its children, which only count.
+the test's own is the fork server's making and its children, which only count, and that all daemons are forked from one
+process, `python -m tests.faults.light_fleet`, which has imported what they need and nothing else: they share its pages.
 """
 
+import gc
 import json
 import os
 import signal
@@ -11,9 +13,12 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+
+import httpcore2  # noqa: F401 - what a client imports when it is made
 
 from hpsearch.records import Outcome, Points
 from hpsearch.worker import daemon
@@ -30,18 +35,75 @@ class Told:
 
     url: str
     token: str
-    home: Path
+    home: str
     name: str
     step_seconds: float
 
 
-def run_daemon(told: Told) -> None:
-    """One worker of one slot, until SIGTERM."""
+class LightFleet:
+    """One daemon for each of `told`."""
+
+    def __init__(self, told: Sequence[Told]) -> None:
+        command = [sys.executable, "-m", "tests.faults.light_fleet"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([asdict(one) for one in told]) + "\n")
+        self._process.stdin.flush()
+        self._pids: list[int] = json.loads(self._process.stdout.readline())
+
+    def drain(self) -> None:
+        """SIGTERM to every daemon."""
+        for pid in self._pids:
+            os.kill(pid, signal.SIGTERM)
+
+    def exit_codes(self, seconds: float) -> list[int]:
+        """Of all, once all have ended. Raises subprocess.TimeoutExpired."""
+        out, _ = self._process.communicate(timeout=seconds)
+        codes: list[int] = json.loads(out)
+        return codes
+
+    def kill(self) -> None:
+        """Whoever is left; a daemon dies with the process that forked it, and its children with it."""
+        with self._process:  # waits, and closes the pipes
+            self._process.kill()
+
+
+def fork_daemons() -> None:
+    """Read what each is told, fork them, print their pids; once they have ended, print their exit codes."""
+    told = [Told(**one) for one in json.loads(sys.stdin.readline())]
+    gc.collect()
+    gc.freeze()  # a collection would write to each page that the daemons share
+    parent = os.getpid()
+    pids = [fork_daemon(one, parent) for one in told]
+    sys.stdout.write(json.dumps(pids) + "\n")
+    sys.stdout.flush()
+    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    sys.stdout.write(json.dumps(codes) + "\n")
+
+
+def fork_daemon(told: Told, parent: int) -> int:
+    """Its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        die_with_parent(parent)
+        code = run_daemon(told)
+    finally:
+        os._exit(code)
+
+
+def run_daemon(told: Told) -> int:
+    """One worker of one slot, until SIGTERM; its exit code."""
     settings = WorkerSettings(
         server=told.url,
         token=told.token,
-        home=told.home,
-        data_dir=told.home,
+        home=Path(told.home),
+        data_dir=Path(told.home),
         name=told.name,
         device="cpu",
         slots=1,
@@ -50,7 +112,7 @@ def run_daemon(told: Told) -> None:
     )
     made = fork_server(told.step_seconds)
     daemon.make_launcher = partial(LightForkServer, made)  # type: ignore[assignment]
-    sys.exit(daemon.run(settings))
+    return daemon.run(settings)
 
 
 def fork_server(step_seconds: float) -> tuple[socket.socket, "Forked"]:
@@ -129,3 +191,7 @@ def count_one(channel: Channel[ToChild], errand: Errand, step_seconds: float) ->
     path.write_text(str(step))
     saved = (Saved(name="last", step=step, path=path),)
     channel.send(Finished(run_id=run_id, outcome=Outcome(state="released", steps=step), saved=saved))
+
+
+if __name__ == "__main__":
+    fork_daemons()

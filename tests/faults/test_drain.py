@@ -1,12 +1,9 @@
 """T12: many daemons are told to end at once; nothing is charged, and others go on from the last checkpoints."""
 
-import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -14,19 +11,19 @@ import pytest
 from hpsearch.records import RunState, TrialState
 from tests.faults.chaos import STUDY, Fleet, Script, grid_of
 from tests.faults.conftest import Figure
-from tests.faults.light_fleet import Told, run_daemon
+from tests.faults.light_fleet import LightFleet, Told
 from tests.faults.sizes import sized
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 STEPS_PER_SECOND = 200  # of all workers together: what one server and two cores carry beside them
 LIMIT_SECONDS = 30.0  # of guarantees.md, from SIGTERM to the end of the last daemon
-StartDaemons = Callable[[str], list[BaseProcess]]
+StartDaemons = Callable[[str], LightFleet]
 
 
 @pytest.fixture
 def count() -> int:
-    return sized(50, 500)  # a daemon and its two processes take 20 MB, and the cores some 25 ms to drain
+    return sized(50, 1_000)
 
 
 @pytest.fixture
@@ -44,25 +41,22 @@ def fleet(tmp_path: Path, count: int) -> Iterator[Fleet]:
 
 @pytest.fixture
 def start(tmp_path: Path, fleet: Fleet, count: int) -> Iterator[StartDaemons]:
-    context = multiprocessing.get_context("forkserver")
-    daemons: list[BaseProcess] = []
+    begun: list[LightFleet] = []
     token = fleet.settings[0].home.read_token()
     assert token is not None
 
-    def begin(generation: str) -> list[BaseProcess]:
-        begun = []
-        for number in range(count):
-            name = f"{generation}-{number}"
-            told = Told(fleet.url(0), token, tmp_path / "nodes" / name, name, count / STEPS_PER_SECOND)
-            begun.append(context.Process(target=run_daemon, args=(told,)))
-            begun[-1].start()
-        daemons.extend(begun)
-        return begun
+    def begin(generation: str) -> LightFleet:
+        names = [f"{generation}-{number}" for number in range(count)]
+        nodes = tmp_path / "nodes"
+        told = [
+            Told(fleet.url(0), token, str(nodes / name), name, count / STEPS_PER_SECOND) for name in names
+        ]
+        begun.append(LightFleet(told))
+        return begun[-1]
 
     yield begin
-    for daemon in daemons:
-        daemon.kill()
-        daemon.join()
+    for light in begun:
+        light.kill()
 
 
 def test_workers_told_to_end_together_charge_nothing_and_others_go_on_from_their_checkpoints(
@@ -91,18 +85,16 @@ def test_workers_told_to_end_together_charge_nothing_and_others_go_on_from_their
     assert seconds < LIMIT_SECONDS
 
 
-def drain(fleet: Fleet, daemons: list[BaseProcess]) -> float:
+def drain(fleet: Fleet, daemons: LightFleet) -> float:
     """Once every daemon trains: seconds from the signal to the end of the last one."""
     for trial in fleet.client.study(STUDY).trials():  # each is asked until it trains, and then no more
         wait_for(lambda trial=trial: trial.metrics().get("loss"))
     told_at = time.monotonic()
-    for daemon in daemons:
-        assert daemon.pid is not None
-        os.kill(daemon.pid, signal.SIGTERM)
-    for daemon in daemons:
-        daemon.join(LIMIT_SECONDS + 30)
-        assert daemon.exitcode == 0
-    return time.monotonic() - told_at
+    daemons.drain()
+    codes = daemons.exit_codes(LIMIT_SECONDS + 30)
+    seconds = time.monotonic() - told_at
+    assert set(codes) == {0}
+    return seconds
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 240) -> None:

@@ -15,6 +15,7 @@ from hpsearch.records import (
     TrialState,
 )
 from hpsearch.service import checkpoints, diagnoses, studies
+from hpsearch.service.checkpoints import NewCheckpoint
 from hpsearch.vocabulary import VerdictCode
 from hpsearch.wire import Lease
 from tests.recipe.world import Law, check_outcome, plan_of, quadratic, rising
@@ -78,9 +79,8 @@ def test_a_longer_probe_goes_on_from_the_trial_s_checkpoint_where_it_was_kept(
     worker = fleet.worker()
     lease = fleet.one(worker)
     if kept:
-        checkpoints.register(
-            fleet.db, lease.run_id, worker.id, "last", 204, 9, "a" * 64, Path("last"), now=fleet.clock.now
-        )
+        new = NewCheckpoint(lease.run_id, worker.id, "last", 204, 9, "a" * 64, Path("last"))
+        checkpoints.register(fleet.db, new, now=fleet.clock.now)
     fleet.report(worker.id, lease.run_id, still_rising(lease))
     ask(fleet, fleet.trials("slow")[0])
     fleet.train_all(worker, still_rising)

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import update
 
 from hpsearch.errors import LeaseLost, NotFound
-from hpsearch.records import FailureReason, Program, StudyId, StudyState, TrialId, TrialState
+from hpsearch.records import FailureReason, Program, RunId, StudyId, StudyState, TrialId, TrialState
 from hpsearch.service import budgets, checkpoints, leases, lookup, packs, reaper, studies, trials, workers
+from hpsearch.service.checkpoints import NewCheckpoint
 from hpsearch.store import runs as run_rows
 from hpsearch.store import studies as study_rows
 from hpsearch.store.tables import studies as studies_table
@@ -65,7 +66,9 @@ def test_a_longer_training_starts_from_the_checkpoint_of_a_completed_shorter_one
     worker = fleet.worker()
     before = fleet.one(worker)
     stored = checkpoints.register(
-        fleet.db, before.run_id, worker.id, "last", 7, 10, "0" * 64, Path("a"), now=fleet.clock.now
+        fleet.db,
+        NewCheckpoint(before.run_id, worker.id, "last", 7, 10, "0" * 64, Path("a")),
+        now=fleet.clock.now,
     )
     ended = make.done() if state is TrialState.COMPLETED else make.failed(FailureReason.ERROR)
     fleet.report(worker.id, before.run_id, ended)
@@ -112,9 +115,8 @@ def test_a_checkpoint_is_registered_by_its_own_run_while_that_is_active(fleet: A
     run = fleet.one(owner).run_id
 
     def register(worker: Any) -> Any:
-        return checkpoints.register(
-            fleet.db, run, worker.id, "last", 1, 10, "0" * 64, Path("a"), now=fleet.clock.now
-        )
+        new = NewCheckpoint(run, worker.id, "last", 1, 10, "0" * 64, Path("a"))
+        return checkpoints.register(fleet.db, new, now=fleet.clock.now)
 
     assert register(owner).step == 1
     with pytest.raises(LeaseLost, match="not this worker's"):
@@ -124,15 +126,32 @@ def test_a_checkpoint_is_registered_by_its_own_run_while_that_is_active(fleet: A
         register(owner)
 
 
+def test_checkpoints_that_come_together_are_each_judged_alone(fleet: Any, make: Any) -> None:
+    fleet.study(make.small())
+    owner, thief = fleet.worker("owner"), fleet.worker("thief")
+    run = fleet.one(owner).run_id
+    new = [
+        NewCheckpoint(run, owner.id, "last", 1, 10, "0" * 64, Path("a")),
+        NewCheckpoint(run, thief.id, "last", 2, 10, "0" * 64, Path("b")),
+        NewCheckpoint(RunId(999), owner.id, "last", 3, 10, "0" * 64, Path("c")),
+        NewCheckpoint(run, owner.id, "last", 4, 10, "0" * 64, Path("d")),
+    ]
+    found = checkpoints.register_all(fleet.db, new, now=fleet.clock.now)
+    assert [getattr(one, "step", type(one)) for one in found] == [1, LeaseLost, LeaseLost, 4]
+    kept, path = checkpoints.find(fleet.db, fleet.trials("small")[0].id, "last")
+    assert (kept.step, path) == (4, Path("d"))
+    assert [event.kind for event in studies.events(fleet.db, "small", after=0, limit=100)][
+        -1
+    ] == "write_refused"
+
+
 def test_of_a_trials_checkpoints_the_newest_whole_one_is_found(fleet: Any, make: Any) -> None:
     fleet.study(make.small())
     worker = fleet.worker()
     for step in (1, 2):
         lease = fleet.one(worker)
-        path = Path(f"step-{step}")
-        checkpoints.register(
-            fleet.db, lease.run_id, worker.id, "last", step, 10, "0" * 64, path, now=fleet.clock.now
-        )
+        new = NewCheckpoint(lease.run_id, worker.id, "last", step, 10, "0" * 64, Path(f"step-{step}"))
+        checkpoints.register(fleet.db, new, now=fleet.clock.now)
         fleet.report(worker.id, lease.run_id, make.failed(FailureReason.CRASHED))
     found, path = checkpoints.find(fleet.db, lease.trial_id, "last")
     assert (found.step, path) == (2, Path("step-2"))

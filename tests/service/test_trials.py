@@ -7,23 +7,16 @@ import pytest
 from hpsearch.errors import IllegalMove, InvalidInput, LeaseLost, NotFound
 from hpsearch.records import FailureReason, Outcome, Points, StudyState, TrialId, TrialState
 from hpsearch.service import checkpoints, leases, studies, trials
+from hpsearch.service.checkpoints import NewCheckpoint
 from hpsearch.wire import HeartbeatRequest
 
 SHA = "a" * 64
 
 
 def put(fleet: Any, lease: Any, worker: Any, name: str = "last", step: int = 10) -> Any:
-    return checkpoints.register(
-        fleet.db,
-        lease.run_id,
-        worker.id,
-        name,  # type: ignore[arg-type]
-        step,
-        100,
-        SHA,
-        Path(f"trial-{lease.trial_id}/{lease.epoch}/{name}"),
-        now=fleet.clock.now,
-    )
+    path = Path(f"trial-{lease.trial_id}/{lease.epoch}/{name}")
+    new = NewCheckpoint(lease.run_id, worker.id, name, step, 100, SHA, path)  # type: ignore[arg-type]
+    return checkpoints.register(fleet.db, new, now=fleet.clock.now)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
