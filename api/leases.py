@@ -148,7 +148,6 @@ async def put_checkpoint(
 ) -> Response:
     """The raw file as body. Stored and registered only where its digest matches and the lease still holds."""
     upload = Upload(partial(_folder, held, run), name, sha256)
-
     try:
         rest = await receive(_chunks(request), upload)
         file = await anyio.to_thread.run_sync(upload.finish, rest, limiter=held.uploads)
