@@ -15,6 +15,10 @@ import pytest
 from hpsearch.store.engine import Database
 
 
+# Hundreds of servers and workers are started: where this is set, each would compile all its modules again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 @pytest.fixture(scope="session")
 def memory_folder() -> Iterator[Path]:
     """A folder in memory where there is one: databases that no test cuts the power of need no disk's fsync."""

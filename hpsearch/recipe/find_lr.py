@@ -11,8 +11,6 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from scipy.stats import mannwhitneyu
-
 from hpsearch.recipe.decision import Answer, ended
 from hpsearch.recipe.history import Facts, History
 from hpsearch.records import Evidence, Remedy, Stage, StageState, Trial, TrialPlan, TrialState, Verdict
@@ -94,6 +92,8 @@ def passes(trial: Trial, facts: Facts) -> bool:
     losses = trial.measurement_list("last_losses")
     if trial.state is not TrialState.COMPLETED or not losses or not facts.baseline:
         return False
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - takes as long to import as the rest of the server
+
     median, before = statistics.median(losses), statistics.median(facts.baseline)
     p = float(mannwhitneyu(losses, facts.baseline, alternative="less").pvalue)
     return p < P_VALUE and median <= (1 - DROP) * before and median < CHANCE_SHARE * facts.chance_loss

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 
 import numpy as np
-from scipy.stats import qmc
 
 from hpsearch.recipe.history import History
 from hpsearch.recipe.ranking import key_of
@@ -39,6 +38,8 @@ def cross(history: History, base: Params, rates: Sequence[float], decays: Sequen
 
 def _drawn(history: History, rates: Sequence[float], decays: Sequence[float]) -> list[tuple[float, float]]:
     """Scrambled Sobol points, seeded by the study and the box: the same question gives the same points."""
+    from scipy.stats import qmc  # noqa: PLC0415 - takes as long to import as the rest of the server
+
     count = len(rates) * len(decays)
     seed = int(digest_of([history.spec.seed, list(rates), list(decays)])[:15], 16)
     unit = qmc.Sobol(d=3, rng=np.random.default_rng(seed)).random_base2(max(1, math.ceil(math.log2(count))))

@@ -100,7 +100,7 @@ def test_a_created_application_has_loaded_no_torch_and_starts_fast(settings: Set
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
     )
     seconds, *loaded = done.stdout.split()
-    assert not {"torch", "torchvision", "safetensors", "sklearn", "httpx2"} & set(loaded)
+    assert not {"torch", "torchvision", "safetensors", "scipy", "sklearn", "httpx2"} & set(loaded)
     assert float(seconds) < 2  # of processor time; about 0.7 s on a quiet machine
 
 
