@@ -79,7 +79,7 @@ def test_workers_told_to_end_together_charge_nothing_and_others_go_on_from_their
         assert list(steps) == list(range(1, len(steps) + 1)), "it went on right after its checkpoint"
     figure(
         "T12 drain",
-        f"SIGTERM to {count} workers",
+        f"SIGTERM to {count:,} workers",
         notes=f"{seconds:.1f} s, 0 failures charged, all resumed at the last checkpoint's step",
     )
     assert seconds < LIMIT_SECONDS
