@@ -9,6 +9,7 @@ from hpsearch.errors import Problem, unknown
 from hpsearch.records import Record
 from hpsearch.space import Axis
 from hpsearch.tasks import NamedTask
+from hpsearch.vocabulary import HYPERPARAMETERS
 
 
 class SpecProblems(ValueError):
@@ -49,7 +50,10 @@ def _without_tag(location: list[str]) -> list[str]:
 def _sentence(item: Any, location: list[str], model: type[Any] | None) -> str:
     where = ".".join(location) or "the document"
     if item["type"] == "extra_forbidden":
-        return unknown("key", location[-1], _keys_at(model, location[:-1]) or ["(none)"])
+        keys = _keys_at(model, location[:-1])
+        if location[-1] in HYPERPARAMETERS and "fixed" in keys:
+            return f"unknown key {location[-1]!r}: a hyperparameter is set under 'fixed' or searched under 'space'"
+        return unknown("key", location[-1], keys or ["(none)"])
     if item["type"] == "missing":
         return f"{where} is missing"
     if item["type"] == "value_error":

@@ -14,7 +14,6 @@ import pytest
 
 from hpsearch.store.engine import Database
 
-
 # Hundreds of servers and workers are started: where this is set, each would compile all its modules again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

@@ -30,6 +30,7 @@ def test_a_grid_of_twelve() -> None:
     ("changes", "pointer", "words"),
     [
         ({"spce": {}}, "/spce", ["unknown key 'spce'", "did you mean 'space'"]),
+        ({"epochs": 5}, "/epochs", ["unknown key 'epochs'", "is set under 'fixed' or searched under 'space'"]),
         ({"task": {"kind": "named", "dataset": "digit", "model": "mlp"}}, "/task/dataset", ["unknown data set 'digit'", "'digits'"]),
         ({"task": {"kind": "named", "dataset": "digits", "model": "resnet19"}}, "/task/model", ["unknown model", "'resnet18'"]),
         ({"method": "gird"}, "/method", ["unknown method 'gird'", "'grid'"]),
