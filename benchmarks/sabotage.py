@@ -150,6 +150,13 @@ GUARDS = (
         ("tests/service/test_breaker.py",),
     ),
     Guard(
+        "fence: a checkpoint needs the run's own worker",
+        "hpsearch/service/checkpoints.py",
+        "row.run.worker_id != new.worker_id or ",
+        "",
+        ("tests/service/test_lease_corners.py",),
+    ),
+    Guard(
         "digest: a damaged checkpoint is not handed out",
         "api/checkpoints.py",
         "return hashlib.file_digest(file, \"sha256\").hexdigest() == checkpoint.sha256",
