@@ -17,10 +17,10 @@ from api.bodies import StrictRoute
 from api.checkpoints import Upload, checkpoint_folder, discard, receive
 from api.parameters import Caller, CheckpointName, Held, RunKey
 from api.resources import Resources
-from hpsearch.errors import HpsearchError, InvalidInput, LeaseLost
+from hpsearch.errors import HpsearchError, InvalidInput, LeaseLost, Unavailable
 from hpsearch.records import Checkpoint, Outcome, RunId, TokenId, WorkerId
 from hpsearch.sentences import problems_of
-from hpsearch.service.checkpoints import NewCheckpoint
+from hpsearch.service.checkpoints import NewCheckpoint, may_be_registered
 from hpsearch.store import runs
 from hpsearch.wire import (
     MAX_POINTS,
@@ -155,8 +155,10 @@ async def put_checkpoint(
         new = NewCheckpoint(run, worker, name, step, file.size, file.sha256, place, by=caller)
         try:
             return answer(await held.checkpoint(new))
-        except HpsearchError:
-            discard(file.path)
+        except HpsearchError as error:
+            unsure = isinstance(error, Unavailable)
+            if not (unsure and await anyio.to_thread.run_sync(may_be_registered, held.db, new)):
+                discard(file.path)
             raise
     finally:
         upload.abandon()

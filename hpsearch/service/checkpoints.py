@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from hpsearch.errors import HpsearchError, LeaseLost, NotFound
+from hpsearch.errors import HpsearchError, LeaseLost, NotFound, Unavailable
 from hpsearch.records import Checkpoint, RunId, TokenId, TrialId, WorkerId
 from hpsearch.service import lookup, refusals
 from hpsearch.service.ownership import speaks_for
@@ -54,6 +54,19 @@ def register_all(db: Database, new: Sequence[NewCheckpoint], *, now: datetime) -
         LeaseLost(f"run {one.row.id} is not this worker's; drop it") if isinstance(one, Refusal) else one
         for one in found
     ]
+
+
+def may_be_registered(db: Database, new: NewCheckpoint) -> bool:
+    """Whether a registration that failed has left its row after all, as a commit can whose answer was lost.
+
+    Waits for a transaction that still holds the run. True, too, where the database does not answer.
+    """
+    try:
+        with db.write() as tx:
+            runs.lock(tx, [new.run_id])
+            return checkpoints.is_kept(tx, new.run_id, new.name, str(new.path))
+    except Unavailable:
+        return True
 
 
 @retried

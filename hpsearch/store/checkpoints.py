@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hpsearch.records import Checkpoint, TrialId
+from hpsearch.records import Checkpoint, RunId, TrialId
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import checkpoints
 
@@ -44,6 +44,12 @@ def put_all(tx: Transaction, kept: Sequence[StoredCheckpoint], *, now: datetime)
     """Keep each as its run's newest of that name, in their order."""
     rows = [{**one.checkpoint.model_dump(), "path": one.path, "created_at": now} for one in kept]
     tx.execute(_PUT[tx.dialect.name], rows)
+
+
+def is_kept(tx: Transaction, run_id: RunId, name: str, path: str) -> bool:
+    """Whether the run's newest of that name lies in the file `path`."""
+    mine = (checkpoints.c.run_id == run_id, checkpoints.c.name == name, checkpoints.c.path == path)
+    return tx.execute(select(checkpoints.c.run_id).where(*mine)).first() is not None
 
 
 def newest(tx: Transaction, trial_id: TrialId, name: str) -> StoredCheckpoint | None:

@@ -7,6 +7,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.settings import Settings
+from hpsearch.errors import Unavailable
+from hpsearch.service import checkpoints
 from tests.api.scenes import API, grid_spec, lease, post_spec, problem, register
 
 CONTENT = b"weights" * 1_000
@@ -102,6 +104,30 @@ def test_an_upload_without_a_lease_changes_nothing(
     problem(put(http, worker, 999, CONTENT, sha256=digest(CONTENT)), 409, "lease_lost")
     assert len(files(settings)) == 1
     assert http.get(f"{API}/trials/{trial}/checkpoints/best").content == CONTENT
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_file_whose_registration_was_not_answered_stays_where_it_was_registered(
+    http: TestClient,
+    leased: tuple[int, int, int],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    stored: bool,
+) -> None:
+    worker, run, trial = leased
+    register_all = checkpoints.register_all
+
+    def unanswered(*arguments: Any, **named: Any) -> None:
+        if stored:
+            register_all(*arguments, **named)
+        raise Unavailable("the connection was lost")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(checkpoints, "register_all", unanswered)
+        problem(put(http, worker, run, CONTENT, sha256=digest(CONTENT)), 503, "unavailable")
+    assert len(files(settings)) == (1 if stored else 0)
+    if stored:
+        assert http.get(f"{API}/trials/{trial}/checkpoints/best").content == CONTENT
 
 
 def test_two_files_of_a_name_are_kept_and_the_newest_is_given(

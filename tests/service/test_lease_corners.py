@@ -1,17 +1,18 @@
 """What leases, fences and accounts do at the moments that the larger tests seldom meet."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from sqlalchemy import update
 
-from hpsearch.errors import LeaseLost, NotFound
-from hpsearch.records import FailureReason, Program, RunId, StudyId, StudyState, TrialId, TrialState
+from hpsearch.errors import LeaseLost, NotFound, Unavailable
+from hpsearch.records import FailureReason, Program, RunId, StudyId, StudyState, TrialId, TrialState, WorkerId
 from hpsearch.service import budgets, checkpoints, leases, lookup, packs, reaper, studies, trials, workers
 from hpsearch.service.checkpoints import NewCheckpoint
 from hpsearch.store import runs as run_rows
 from hpsearch.store import studies as study_rows
+from hpsearch.store.engine import Database
 from hpsearch.store.tables import studies as studies_table
 from hpsearch.store.tables import trials as trials_table
 from hpsearch.wire import LeaseRequest
@@ -143,6 +144,17 @@ def test_checkpoints_that_come_together_are_each_judged_alone(fleet: Any, make: 
     assert [event.kind for event in studies.events(fleet.db, "small", after=0, limit=100)][
         -1
     ] == "write_refused"
+
+
+def test_what_a_silent_database_may_have_registered_is_taken_for_registered(
+    fleet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(_: Database) -> NoReturn:
+        raise Unavailable("no answer")
+
+    monkeypatch.setattr(Database, "write", silent)
+    new = NewCheckpoint(RunId(1), WorkerId(1), "last", 1, 10, "0" * 64, Path("a"))
+    assert checkpoints.may_be_registered(fleet.db, new)
 
 
 def test_of_a_trials_checkpoints_the_newest_whole_one_is_found(fleet: Any, make: Any) -> None:
