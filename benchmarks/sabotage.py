@@ -31,6 +31,7 @@ class Guard:
 SIM = "tests/faults/test_simulator.py::"
 LEASES = "tests/service/test_leases.py::"
 REAPER = "tests/service/test_reaper.py::"
+LOCKS = "tests/service/test_study_locks.py::test_who_locks_a_study_waits_for_who_has_it"
 FOREIGN = "tests/security/test_foreign_writes.py::"
 PAUSE = f"{SIM}test_a_worker_that_stands_still_there_changes_no_result[before result]"
 CRASH = f"{SIM}test_a_server_that_dies_at_any_commit_loses_nothing"
@@ -117,9 +118,23 @@ GUARDS = (
     Guard(
         "study's lock: two last results see each other",
         "hpsearch/store/studies.py",
-        "_LOCK = select(studies).where(studies.c.id == bindparam(\"key\")).with_for_update()",
-        "_LOCK = select(studies).where(studies.c.id == bindparam(\"key\"))",
-        (f"{LEASES}test_two_last_results_that_arrive_together_end_the_study[postgres]", f"{LEASES}test_concurrent_leases_never_share_a_trial[postgres]"),
+        'bindparam("ids", expanding=True)))))\n    .order_by(studies.c.id)\n    .with_for_update()',
+        'bindparam("ids", expanding=True)))))\n    .order_by(studies.c.id)',
+        (f"{LOCKS}[postgres-of runs]",),
+    ),
+    Guard(
+        "study's lock: claims are counted one after the other",
+        "hpsearch/store/studies.py",
+        "    )\n    .order_by(studies.c.id)\n    .with_for_update()\n)\n_LOCK_OF_RUNS",
+        "    )\n    .order_by(studies.c.id)\n)\n_LOCK_OF_RUNS",
+        (f"{LOCKS}[postgres-with its parent]",),
+    ),
+    Guard(
+        "study's lock: a rescue and a stop see each other",
+        "hpsearch/store/studies.py",
+        '_LOCK = select(studies).where(studies.c.id == bindparam("key")).with_for_update()',
+        '_LOCK = select(studies).where(studies.c.id == bindparam("key"))',
+        (f"{LOCKS}[postgres-by id]",),
     ),
     Guard(
         "poison: three crashes are enough",

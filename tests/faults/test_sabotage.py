@@ -7,7 +7,6 @@ from tests.faults.conftest import Figure
 from tests.faults.sizes import RELEASE, sized
 
 SLOW = (
-    "study's lock",
     "parent's death",
     "budget",
     "start id",
