@@ -60,7 +60,7 @@ class Upload:
     """A file that arrives in pieces and is there whole or not at all: temporary, fsync, digest compared, renamed.
 
     `folder` is asked for when the first piece is written. Each method may block, and raises Unavailable where the
-    disk refuses. Call `abandon` at the end, whatever happened: what is not finished leaves nothing behind.
+    disk refuses. Call `abandon` where it is not finished.
     """
 
     def __init__(self, folder: Callable[[], Path], name: str, sha256: str) -> None:
@@ -104,13 +104,20 @@ class Upload:
             os.fsync(self._file.fileno())
             self._file.close()
             _rename_durably(self._temporary, path)
+        self._file = None
         return StoredFile(path=path, size=self._size, sha256=found)
 
+    @property
+    def unfinished(self) -> bool:
+        return self._file is not None
+
     def abandon(self) -> None:
+        """Leave nothing behind of what is unfinished."""
         if self._file is not None and self._temporary is not None:
             with suppress(OSError):  # what a full disk could not take is gone with the file
                 self._file.close()
             discard(self._temporary)
+            self._file = None
 
 
 async def receive(chunks: AsyncIterator[bytes], upload: Upload) -> bytes:
@@ -139,6 +146,18 @@ def drop_older(kept: Path, name: str) -> None:
         others = [path for path in kept.parent.glob(f"{name}-*.safetensors") if path != kept]
         for path in sorted(others, key=lambda path: path.stat().st_mtime_ns)[:-1]:
             path.unlink(missing_ok=True)
+
+
+def drop_parts(home: Home, *, older_than: float) -> int:
+    """Remove what is left of uploads that a killed server never finished; how many. `older_than`: a time as files
+    bear it, before which no upload under way has written last."""
+    dropped = 0
+    for path in home.checkpoints.glob("*/*/*.part"):
+        with suppress(OSError):  # finished, or gone, meanwhile
+            if path.stat().st_mtime < older_than:
+                path.unlink()
+                dropped += 1
+    return dropped
 
 
 def drop_unkept(home: Home, study_id: StudyId, kept: Collection[str]) -> int:
@@ -172,8 +191,12 @@ def _create(path: Path) -> BinaryIO:
 
 def _rename_durably(temporary: Path, path: Path) -> None:
     temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError:
+        discard(path)  # nobody will speak of it
+        raise

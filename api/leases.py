@@ -20,8 +20,8 @@ from api.resources import Resources
 from hpsearch.errors import HpsearchError, InvalidInput, LeaseLost, Unavailable
 from hpsearch.records import Checkpoint, Outcome, RunId, TokenId, WorkerId
 from hpsearch.sentences import problems_of
-from hpsearch.service.checkpoints import NewCheckpoint, may_be_registered
-from hpsearch.store import runs
+from hpsearch.service import checkpoints
+from hpsearch.service.checkpoints import NewCheckpoint
 from hpsearch.wire import (
     MAX_POINTS,
     LeaseRequest,
@@ -147,7 +147,7 @@ async def put_checkpoint(
     sha256: Annotated[str, Header(alias="X-Content-SHA256", max_length=64)],
 ) -> Response:
     """The raw file as body. Stored and registered only where its digest matches and the lease still holds."""
-    upload = Upload(partial(_folder, held, run), name, sha256)
+    upload = Upload(partial(_folder, held, run, worker, caller), name, sha256)
     try:
         rest = await receive(_chunks(request), upload)
         file = await anyio.to_thread.run_sync(upload.finish, rest, limiter=held.uploads)
@@ -157,20 +157,19 @@ async def put_checkpoint(
             return answer(await held.checkpoint(new))
         except HpsearchError as error:
             unsure = isinstance(error, Unavailable)
-            if not (unsure and await anyio.to_thread.run_sync(may_be_registered, held.db, new)):
-                discard(file.path)
+            if not (unsure and await anyio.to_thread.run_sync(checkpoints.may_be_registered, held.db, new)):
+                await anyio.to_thread.run_sync(discard, file.path)
             raise
     finally:
-        upload.abandon()
+        if upload.unfinished:
+            await anyio.to_thread.run_sync(upload.abandon)  # a large file takes its time
 
 
-def _folder(held: Resources, run: RunId) -> Path:
-    """A folder of this run alone, below its study's. Raises LeaseLost for a run that does not exist."""
-    with held.db.read() as tx:
-        studies = runs.studies_of(tx, [run])
-    if not studies:
-        raise LeaseLost(f"there is no run {run}; drop it")
-    return checkpoint_folder(held.settings.home, studies[0]) / str(run)
+def _folder(held: Resources, run: RunId, worker: WorkerId, caller: TokenId) -> Path:
+    """A folder of this run alone, below its study's. Raises LeaseLost for who does not hold the run: before
+    anything is written, that fills no disk."""
+    study = checkpoints.study_of_holder(held.db, run, worker, by=caller, now=held.clock())
+    return checkpoint_folder(held.settings.home, study) / str(run)
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:

@@ -85,9 +85,14 @@ class Resources:
 
     def _checkpoint_all(self, new: Sequence[NewCheckpoint]) -> Sequence[Checkpoint | Exception]:
         found = checkpoints.register_all(self.db, new, now=self.clock())
-        for one, registered in zip(new, found, strict=True):
-            if isinstance(registered, Checkpoint):
-                drop_older(self.settings.home.checkpoints / one.path, one.name)
+        # The last of a run and name is the one that counts; what came before it in the same batch is older.
+        stored = {
+            (one.run_id, one.name): one
+            for one, kept in zip(new, found, strict=True)
+            if isinstance(kept, Checkpoint)
+        }
+        for one in stored.values():
+            drop_older(self.settings.home.checkpoints / one.path, one.name)
         return found
 
     def read_clock(self) -> None:

@@ -48,6 +48,7 @@ class Together(Generic[Q, A]):
             self._busy = None
             for _, answer in [*calls, *self._waiting]:
                 answer.cancel()  # only where the loop ends under them: else all are settled
+            self._waiting.clear()
 
     def _carry_out(self, asked: Sequence[Q]) -> Sequence[A | Exception]:
         try:

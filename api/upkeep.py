@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio.to_thread
 
+from api.checkpoints import drop_parts
 from api.maintenance import prune_all
 from api.resources import Resources
 from api.telemetry import Telemetry
@@ -27,9 +29,10 @@ async def at_work(
     held.work.attach(loop)
     held.news.attach(loop)
     stopped = asyncio.Event()
-    tasks = [asyncio.create_task(_reap(held, monotonic, telemetry, stopped))]
-    if held.settings.retention_days is not None:
-        tasks.append(asyncio.create_task(_keep_house(held, held.settings.retention_days, stopped)))
+    tasks = [
+        asyncio.create_task(_reap(held, monotonic, telemetry, stopped)),
+        asyncio.create_task(_keep_house(held, stopped)),
+    ]
     try:
         yield
     finally:
@@ -58,14 +61,10 @@ async def _reap(
         await _pause(stopped, held.settings.reaper_seconds)
 
 
-async def _keep_house(held: Resources, days: float, stopped: asyncio.Event) -> None:
-    rule = Prune(days=days, keep_best=held.settings.retention_best)
+async def _keep_house(held: Resources, stopped: asyncio.Event) -> None:
     while not stopped.is_set():
         try:
-            pruned = await anyio.to_thread.run_sync(prune_all, held, rule)
-            facts = pruned.model_dump(exclude={"dry_run", "studies"})
-            if pruned.studies:
-                logging.getLogger("api").info("pruned", extra={**facts, "studies": len(pruned.studies)})
+            await anyio.to_thread.run_sync(_tidy, held)
         except Exception:
             # As the reaper: what can't be dropped now is dropped in an hour.
             logging.getLogger("api").exception("housekeeping failed")
@@ -78,6 +77,19 @@ async def _pause(stopped: asyncio.Event, seconds: float) -> None:
             await stopped.wait()
     except TimeoutError:
         return
+
+
+def _tidy(held: Resources) -> None:
+    parts = drop_parts(held.settings.home, older_than=time.time() - HOUSEKEEPING_SECONDS)
+    if parts:
+        logging.getLogger("api").info("unfinished uploads removed", extra={"files": parts})
+    if held.settings.retention_days is None:
+        return
+    rule = Prune(days=held.settings.retention_days, keep_best=held.settings.retention_best)
+    pruned = prune_all(held, rule)
+    if pruned.studies:
+        facts = pruned.model_dump(exclude={"dry_run", "studies"})
+        logging.getLogger("api").info("pruned", extra={**facts, "studies": len(pruned.studies)})
 
 
 def _tick(held: Resources, monotonic: Callable[[], float]) -> int:

@@ -167,7 +167,7 @@ GUARDS = (
     Guard(
         "fence: a checkpoint needs the run's own worker",
         "hpsearch/service/checkpoints.py",
-        "row.run.worker_id != new.worker_id or ",
+        "row.run.worker_id != worker_id or ",
         "",
         ("tests/service/test_lease_corners.py",),
     ),

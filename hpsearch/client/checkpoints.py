@@ -11,6 +11,10 @@ from hpsearch.errors import HpsearchError, ServerUnreachable
 from hpsearch.records import Checkpoint, RunId, TrialId, WorkerId
 
 CHUNK = 2**20
+# The server answers an upload when the whole file is synced: at so many bytes a second, in a queue behind others.
+SLOWEST_DISK = 10e6
+QUEUE_SECONDS = 20.0
+DIGEST_SECONDS = 60.0  # and a download when it has read the whole file once
 SPARED = 0.05  # of the disk, whatever the server sends
 
 
@@ -35,6 +39,7 @@ def upload(
                 params={"step": step},
                 headers=headers,
                 content=file,
+                read_seconds=QUEUE_SECONDS + path.stat().st_size / SLOWEST_DISK,
             ) as response,
         ):
             response.read()
@@ -47,7 +52,8 @@ def download(transport: Transport, trial_id: TrialId, name: str, path: Path) -> 
     """Fetch a trial's checkpoint to `path`, whole or not at all. Raises NotFound where it has none."""
 
     def once() -> Path:
-        with transport.stream("GET", f"{PREFIX}/trials/{trial_id}/checkpoints/{name}") as response:
+        where = f"{PREFIX}/trials/{trial_id}/checkpoints/{name}"
+        with transport.stream("GET", where, read_seconds=DIGEST_SECONDS) as response:
             expected = response.headers.get("X-Content-SHA256", "")
             temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
             digest = hashlib.sha256()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from hpsearch.errors import HpsearchError, LeaseLost, NotFound, Unavailable
-from hpsearch.records import Checkpoint, RunId, TokenId, TrialId, WorkerId
+from hpsearch.records import Checkpoint, RunId, StudyId, TokenId, TrialId, WorkerId
 from hpsearch.service import lookup, refusals
 from hpsearch.service.ownership import speaks_for
 from hpsearch.service.refusals import Refusal
@@ -18,6 +18,23 @@ from hpsearch.store.engine import Database, retried
 from hpsearch.store.runs import RunRow
 
 log = logging.getLogger(__name__)
+
+
+def study_of_holder(
+    db: Database, run_id: RunId, worker_id: WorkerId, *, by: TokenId | None = None, now: datetime
+) -> StudyId:
+    """The study of a run that this worker holds now. Raises LeaseLost as `register` does: asked before a file is taken,
+    it saves the disk from what would be refused."""
+    with db.read() as tx:
+        row = runs.find(tx, run_id)
+    refused = _refusal(row, run_id, worker_id, by)
+    if isinstance(refused, Refusal):
+        refusals.record(db, [refused], now=now)
+        raise _not_yours(run_id)
+    if refused is not None:
+        raise refused
+    assert row is not None
+    return row.study_id
 
 
 @dataclass(frozen=True)
@@ -50,10 +67,7 @@ def register_all(db: Database, new: Sequence[NewCheckpoint], *, now: datetime) -
     """`register` of several in one transaction, with what it would raise among the answers."""
     found = _register_all(db, new, now)
     refusals.record(db, [one for one in found if isinstance(one, Refusal)], now=now)
-    return [
-        LeaseLost(f"run {one.row.id} is not this worker's; drop it") if isinstance(one, Refusal) else one
-        for one in found
-    ]
+    return [_not_yours(one.row.id) if isinstance(one, Refusal) else one for one in found]
 
 
 def may_be_registered(db: Database, new: NewCheckpoint) -> bool:
@@ -85,12 +99,10 @@ def _register_all(db: Database, new: Sequence[NewCheckpoint], now: datetime) -> 
 
 
 def _judge(row: RunRow | None, new: NewCheckpoint) -> Answer | Refusal:
-    if row is None:
-        return LeaseLost(f"there is no run {new.run_id}; drop it")
-    if row.active and (row.run.worker_id != new.worker_id or not speaks_for(new.by, row.token_id)):
-        return Refusal(row, "checkpoint", new.worker_id, new.by)
-    if not row.active:
-        return LeaseLost(f"run {row.id} is {row.run.state}; drop it")
+    refused = _refusal(row, new.run_id, new.worker_id, new.by)
+    if refused is not None:
+        return refused
+    assert row is not None
     return Checkpoint(
         trial_id=row.run.trial_id,
         run_id=row.id,
@@ -99,6 +111,21 @@ def _judge(row: RunRow | None, new: NewCheckpoint) -> Answer | Refusal:
         size=new.size,
         sha256=new.sha256,
     )
+
+
+def _refusal(
+    row: RunRow | None, run_id: RunId, worker_id: WorkerId, by: TokenId | None
+) -> LeaseLost | Refusal | None:
+    """Why this worker may not leave a checkpoint of that run."""
+    if row is None:
+        return LeaseLost(f"there is no run {run_id}; drop it")
+    if row.active and (row.run.worker_id != worker_id or not speaks_for(by, row.token_id)):
+        return Refusal(row, "checkpoint", worker_id, by)
+    return None if row.active else LeaseLost(f"run {run_id} is {row.run.state}; drop it")
+
+
+def _not_yours(run_id: RunId) -> LeaseLost:
+    return LeaseLost(f"run {run_id} is not this worker's; drop it")
 
 
 def find(

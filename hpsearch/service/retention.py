@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from hpsearch.records import StudyId, TrialId
 from hpsearch.service import bests, lookup
-from hpsearch.store import retention
+from hpsearch.store import retention, studies
 from hpsearch.store.engine import Database, Transaction, allow_long_statements, retried
 from hpsearch.wire import Prune, Pruned
 
@@ -32,8 +32,8 @@ def _drop(db: Database, study_id: StudyId, rule: Prune) -> tuple[int, int]:
     with db.write() as tx:
         allow_long_statements(tx)
         # Under the study's lock: a retry that wakes it meanwhile must find its trials as they were.
-        study = lookup.study_by_id(tx, study_id)
-        if study.study.finished_at is None:
+        study = studies.lock(tx, study_id)
+        if study is None or study.study.finished_at is None:  # deleted, or awake again
             return 0, 0
         return retention.drop(tx, retention.others(tx, study_id, _kept(tx, study_id, rule)))
 

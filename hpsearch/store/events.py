@@ -27,11 +27,13 @@ def after(tx: Transaction, study_id: StudyId, event_id: int, limit: int) -> list
     return [_event(row) for row in rows]
 
 
-def last(tx: Transaction, study_id: StudyId) -> Event | None:
-    """What happened to the study last."""
-    wanted = select(events).where(events.c.study_id == study_id).order_by(events.c.id.desc()).limit(1)
-    row = tx.execute(wanted).one_or_none()
-    return None if row is None else _event(row)
+def newest_of(tx: Transaction, study_id: StudyId, kind: str, limit: int, *, since: datetime) -> list[Event]:
+    """At most `limit` of the study's events of this kind that happened after `since`, the newest first."""
+    mine = (events.c.study_id == study_id, events.c.kind == kind, events.c.at > since)
+    return [
+        _event(row)
+        for row in tx.execute(select(events).where(*mine).order_by(events.c.id.desc()).limit(limit))
+    ]
 
 
 def newest(tx: Transaction, study_id: StudyId) -> int:

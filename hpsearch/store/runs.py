@@ -1,6 +1,6 @@
 """Rows of runs. A run's id, its worker and the state `active` together are the fence of every write."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,13 +24,13 @@ from hpsearch.store.types import Timestamp
 
 # What every lease and report runs is built once: building a statement takes as long as running it.
 _INSERT = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
-_LOCK = (
+IDS_AT_ONCE = 10_000  # parameters of one statement: libpq takes 65,535, SQLite 32,766 unless built for more
+_WITH_TOKEN = (
     select(runs, workers.c.token_id)
     .join(workers, workers.c.id == runs.c.worker_id)
     .where(runs.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(runs.c.id)
-    .with_for_update(of=runs)
 )
+_LOCK = _WITH_TOKEN.order_by(runs.c.id).with_for_update(of=runs)
 _OF_REQUESTS = (
     select(runs)
     .where(
@@ -145,10 +145,10 @@ def insert_runs(
     return [RunId(run_id) for run_id in tx.execute(_INSERT, rows).scalars()]
 
 
-def studies_of(tx: Transaction, ids: Collection[RunId]) -> list[StudyId]:
-    """The studies that these runs belong to, without repeats."""
-    wanted = select(runs.c.study_id).where(runs.c.id.in_(ids)).distinct()
-    return list(tx.execute(wanted).scalars())
+def find(tx: Transaction, run_id: RunId) -> RunRow | None:
+    """The run as it is now."""
+    row = tx.execute(_WITH_TOKEN, {"ids": [run_id]}).one_or_none()
+    return None if row is None else replace(row_of(row), token_id=row.token_id)
 
 
 def lock(tx: Transaction, ids: Collection[RunId]) -> dict[RunId, RunRow]:
@@ -205,13 +205,25 @@ def stop_states(
     tx: Transaction, claimed: Collection[tuple[WorkerId, RunId]]
 ) -> dict[tuple[WorkerId, RunId], bool]:
     """Of the runs that workers claim, the active ones that are theirs, each with whether it should end."""
-    rows = tx.execute(_STOP_STATES, {"ids": [run_id for _, run_id in claimed]})
+    rows = [
+        row
+        for ids in _in_parts({run_id for _, run_id in claimed})
+        for row in tx.execute(_STOP_STATES, {"ids": ids})
+    ]
     found = {(row.worker_id, row.id): row.stop or row.state == StudyState.CANCELLED for row in rows}
     return {claim: stop for claim, stop in found.items() if claim in claimed}
 
 
 def renew(tx: Transaction, ids: Collection[RunId], *, lease_until: datetime) -> None:
-    tx.execute(_RENEW, {"ids": list(ids), "until": lease_until})
+    for some in _in_parts(ids):
+        tx.execute(_RENEW, {"ids": some, "until": lease_until})
+
+
+def _in_parts(ids: Collection[RunId]) -> Iterator[list[RunId]]:
+    """In order, so that two transactions lock what they share in the same one."""
+    ordered = sorted(ids)
+    for first in range(0, len(ordered), IDS_AT_ONCE):
+        yield ordered[first : first + IDS_AT_ONCE]
 
 
 def renew_all(tx: Transaction, *, lease_until: datetime) -> None:

@@ -1,4 +1,7 @@
+import gzip
 import hashlib
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -6,6 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from api.checkpoints import drop_parts
 from api.settings import Settings
 from hpsearch.errors import Unavailable
 from hpsearch.service import checkpoints
@@ -255,6 +259,36 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_it_is_given_and_t
             problem(answer, 404, "not_found")
         else:
             assert answer.content == following
+
+
+def test_a_packed_file_is_not_taken(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings
+) -> None:
+    worker, run, _ = leased
+    own = {"X-Worker-Id": str(worker), "X-Content-SHA256": digest(CONTENT), "Content-Encoding": "gzip"}
+    answer = http.put(
+        f"{API}/leases/{run}/checkpoints/best",
+        params={"step": 1},
+        content=gzip.compress(CONTENT),
+        headers=own,
+    )
+    problem(answer, 415, "unsupported_media_type")
+    assert files(settings) == []
+
+
+def test_what_a_killed_server_left_of_an_upload_is_removed_after_an_hour(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings
+) -> None:
+    worker, run, _ = leased
+    assert put(http, worker, run, CONTENT, sha256=digest(CONTENT)).status_code == 200
+    (kept,) = files(settings)
+    old, fresh = kept.with_name("last-old.part"), kept.with_name("last-fresh.part")
+    for part in (old, fresh):
+        part.write_bytes(b"half")
+    now = time.time()
+    os.utime(old, (now - 4_000, now - 4_000))
+    assert drop_parts(settings.home, older_than=now - 3_600) == 1
+    assert set(files(settings)) == {kept, fresh}
 
 
 def test_an_upload_that_is_cut_off_is_no_error_of_the_servers_and_leaves_nothing(

@@ -8,8 +8,20 @@ from sqlalchemy import update
 
 from hpsearch.errors import LeaseLost, NotFound, Unavailable
 from hpsearch.records import FailureReason, Program, RunId, StudyId, StudyState, TrialId, TrialState, WorkerId
-from hpsearch.service import budgets, checkpoints, leases, lookup, packs, reaper, studies, trials, workers
+from hpsearch.service import (
+    budgets,
+    checkpoints,
+    heartbeats,
+    leases,
+    lookup,
+    packs,
+    reaper,
+    studies,
+    trials,
+    workers,
+)
 from hpsearch.service.checkpoints import NewCheckpoint
+from hpsearch.service.heartbeats import Beat
 from hpsearch.store import runs as run_rows
 from hpsearch.store import studies as study_rows
 from hpsearch.store.engine import Database
@@ -144,6 +156,37 @@ def test_checkpoints_that_come_together_are_each_judged_alone(fleet: Any, make: 
     assert [event.kind for event in studies.events(fleet.db, "small", after=0, limit=100)][
         -1
     ] == "write_refused"
+
+
+def test_beats_that_name_more_runs_than_a_statement_takes_harm_nobody(
+    fleet: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_rows, "IDS_AT_ONCE", 3)
+    fleet.study(make.grid())
+    honest, other = fleet.worker("honest"), fleet.worker("other")
+    mine, also = fleet.one(honest).run_id, fleet.one(honest).run_id
+    fleet.clock.advance(10)
+    hostile = Beat(other.id, tuple(RunId(number) for number in range(1, 100)))
+    answers = heartbeats.heartbeat_all(
+        fleet.db, [hostile, Beat(honest.id, (mine, also))], now=fleet.clock.now, lease_seconds=30
+    )
+    assert [len(answer.lost) for answer in answers] == [99, 0]
+    fleet.clock.advance(25)
+    reaper.tick(fleet.db, now=fleet.clock.now, monotonic=0.0, lease_seconds=30, server="one")
+    assert [t.state for t in fleet.trials("grid")].count(TrialState.RUNNING) == 2
+
+
+def test_who_does_not_hold_a_run_is_told_so_before_a_file_is_taken(fleet: Any, make: Any) -> None:
+    study = fleet.study(make.grid())
+    owner, thief = fleet.worker("owner"), fleet.worker("thief")
+    run = fleet.one(owner).run_id
+    assert checkpoints.study_of_holder(fleet.db, run, owner.id, now=fleet.clock.now) == study.id
+    for run_id, worker in ((run, thief), (RunId(999), owner)):
+        with pytest.raises(LeaseLost):
+            checkpoints.study_of_holder(fleet.db, run_id, worker.id, now=fleet.clock.now)
+    fleet.report(owner.id, run, make.done())
+    with pytest.raises(LeaseLost, match="is completed"):
+        checkpoints.study_of_holder(fleet.db, run, owner.id, now=fleet.clock.now)
 
 
 def test_what_a_silent_database_may_have_registered_is_taken_for_registered(
