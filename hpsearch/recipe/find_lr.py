@@ -92,7 +92,7 @@ def passes(trial: Trial, facts: Facts) -> bool:
     losses = trial.measurement_list("last_losses")
     if trial.state is not TrialState.COMPLETED or not losses or not facts.baseline:
         return False
-    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - takes as long to import as the rest of the server
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - see plan.load
 
     median, before = statistics.median(losses), statistics.median(facts.baseline)
     p = float(mannwhitneyu(losses, facts.baseline, alternative="less").pvalue)

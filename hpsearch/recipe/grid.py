@@ -38,7 +38,7 @@ def cross(history: History, base: Params, rates: Sequence[float], decays: Sequen
 
 def _drawn(history: History, rates: Sequence[float], decays: Sequence[float]) -> list[tuple[float, float]]:
     """Scrambled Sobol points, seeded by the study and the box: the same question gives the same points."""
-    from scipy.stats import qmc  # noqa: PLC0415 - takes as long to import as the rest of the server
+    from scipy.stats import qmc  # noqa: PLC0415 - see plan.load
 
     count = len(rates) * len(decays)
     seed = int(digest_of([history.spec.seed, list(rates), list(decays)])[:15], 16)

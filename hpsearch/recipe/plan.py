@@ -17,7 +17,7 @@ from hpsearch.records import Stage, StageKind, StageState, StudyState, Trial
 from hpsearch.spec import StudySpec
 from hpsearch.vocabulary import VerdictCode
 
-__all__ = ["Decision", "Finish", "StageClose", "StageOpen", "decide"]
+__all__ = ["Decision", "Finish", "StageClose", "StageOpen", "decide", "load"]
 
 STEPS: dict[StageKind, Callable[[History, Stage], Answer]] = {
     StageKind.INITIAL_LOSS: initial_loss.step,
@@ -36,6 +36,11 @@ NEXT = {
     StageKind.REFINE: StageKind.CURVES,
 }
 SAME_VERDICT = 3  # rounds after which a remedy has not helped (recipe.md, step 7)
+
+
+def load() -> None:
+    """Import what the stages need and no server's start does: it takes a second, and belongs in no transaction."""
+    import scipy.stats  # noqa: F401, PLC0415
 
 
 def decide(spec: StudySpec, stages: Sequence[Stage], trials: Sequence[Trial]) -> Decision:

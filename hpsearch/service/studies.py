@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from hpsearch.errors import Conflict, InvalidInput, Problem, StudyExists
+from hpsearch.recipe import plan
 from hpsearch.records import Event, StageState, Study, StudyId, StudyState, TrialState
 from hpsearch.service import bests, lookup, moves, paging, rows
 from hpsearch.service.advance import advance, go_on
@@ -26,6 +27,8 @@ def create(db: Database, spec: StudySpec, *, now: datetime) -> tuple[Study, bool
     if spec.resources.gpus > 1:
         detail = f"a worker's slot has one GPU; {spec.resources.gpus} for one trial are not supported"
         raise InvalidInput(detail, problems=[Problem("/resources/gpus", detail)])
+    if spec.method == "recipe":
+        plan.load()
     with db.write() as tx:
         known = studies.find(tx, spec.name, lock=True)
         if known is not None and known.study.name == spec.name:
