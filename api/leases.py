@@ -147,6 +147,8 @@ async def put_checkpoint(
     sha256: Annotated[str, Header(alias="X-Content-SHA256", max_length=64)],
 ) -> Response:
     """The raw file as body. Stored and registered only where its digest matches and the lease still holds."""
+    if held.disk.problem:  # what room is left belongs to results
+        raise Unavailable(held.disk.problem, hint="free disk space on the server")
     upload = Upload(partial(_folder, held, run, worker, caller), name, sha256)
     try:
         rest = await receive(_chunks(request), upload)

@@ -276,6 +276,17 @@ def test_a_packed_file_is_not_taken(
     assert files(settings) == []
 
 
+def test_on_a_disk_that_is_nearly_full_what_room_is_left_belongs_to_results(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings
+) -> None:
+    worker, run, _ = leased
+    disk = http.app.state.resources.disk  # type: ignore[attr-defined]
+    disk.problem = "only 3 MiB are free on the server's disk"
+    answer = put(http, worker, run, CONTENT, sha256=digest(CONTENT))
+    assert "only 3 MiB" in problem(answer, 503, "unavailable")["detail"]
+    assert files(settings) == []
+
+
 def test_what_a_killed_server_left_of_an_upload_is_removed_after_an_hour(
     http: TestClient, leased: tuple[int, int, int], settings: Settings
 ) -> None:
