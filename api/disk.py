@@ -11,7 +11,8 @@ log = logging.getLogger(__name__)
 class Disk:
     """The disk that holds `ballast`, a file of `ballast_bytes` that is given up once a write finds no room.
 
-    `problem` says why no new work is handed out and no checkpoint taken: less than `least_free` bytes are free, or a write failed.
+    `problem` says why no new work is handed out and no checkpoint taken: less than `least_free` bytes are free, or a
+    write failed.
     """
 
     def __init__(self, ballast: Path, *, ballast_bytes: int, least_free: int) -> None:

@@ -64,7 +64,7 @@ async def _reap(
 async def _keep_house(held: Resources, stopped: asyncio.Event) -> None:
     while not stopped.is_set():
         try:
-            await anyio.to_thread.run_sync(_tidy, held)
+            await anyio.to_thread.run_sync(tidy, held)
         except Exception:
             # As the reaper: what can't be dropped now is dropped in an hour.
             logging.getLogger("api").exception("housekeeping failed")
@@ -79,7 +79,8 @@ async def _pause(stopped: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _tidy(held: Resources) -> None:
+def tidy(held: Resources) -> None:
+    """Remove what is left of uploads an hour ago, and what the retention rule lets go."""
     parts = drop_parts(held.settings.home, older_than=time.time() - HOUSEKEEPING_SECONDS)
     if parts:
         logging.getLogger("api").info("unfinished uploads removed", extra={"files": parts})

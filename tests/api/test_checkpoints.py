@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api.checkpoints import drop_parts
 from api.settings import Settings
+from api.upkeep import tidy
 from hpsearch.errors import Unavailable
 from hpsearch.service import checkpoints
 from tests.api.scenes import API, grid_spec, lease, post_spec, problem, register
@@ -298,7 +298,7 @@ def test_what_a_killed_server_left_of_an_upload_is_removed_after_an_hour(
         part.write_bytes(b"half")
     now = time.time()
     os.utime(old, (now - 4_000, now - 4_000))
-    assert drop_parts(settings.home, older_than=now - 3_600) == 1
+    tidy(http.app.state.resources)  # type: ignore[attr-defined]
     assert set(files(settings)) == {kept, fresh}
 
 

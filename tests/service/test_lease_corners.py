@@ -158,19 +158,20 @@ def test_checkpoints_that_come_together_are_each_judged_alone(fleet: Any, make: 
     ] == "write_refused"
 
 
-def test_beats_that_name_more_runs_than_a_statement_takes_harm_nobody(
-    fleet: Any, make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run_rows, "IDS_AT_ONCE", 3)
+def test_beats_that_name_more_runs_than_a_statement_takes_harm_nobody(fleet: Any, make: Any) -> None:
     fleet.study(make.grid())
     honest, other = fleet.worker("honest"), fleet.worker("other")
     mine, also = fleet.one(honest).run_id, fleet.one(honest).run_id
     fleet.clock.advance(10)
-    hostile = Beat(other.id, tuple(RunId(number) for number in range(1, 100)))
+    # libpq takes 65,535 parameters, and each beat may name 4,096 runs.
+    hostile = [
+        Beat(other.id, tuple(RunId(number) for number in range(first, first + 4_096)))
+        for first in range(1, 17 * 4_096, 4_096)
+    ]
     answers = heartbeats.heartbeat_all(
-        fleet.db, [hostile, Beat(honest.id, (mine, also))], now=fleet.clock.now, lease_seconds=30
+        fleet.db, [*hostile, Beat(honest.id, (mine, also))], now=fleet.clock.now, lease_seconds=30
     )
-    assert [len(answer.lost) for answer in answers] == [99, 0]
+    assert [len(answer.lost) for answer in answers] == [4_096] * 17 + [0]
     fleet.clock.advance(25)
     reaper.tick(fleet.db, now=fleet.clock.now, monotonic=0.0, lease_seconds=30, server="one")
     assert [t.state for t in fleet.trials("grid")].count(TrialState.RUNNING) == 2
