@@ -42,8 +42,8 @@ class BodyMiddleware:
         # A file's limit bounds the disk, not memory: a few packed kilobytes of it would become gigabytes there.
         known = ("identity",) if is_file else ("identity", "gzip")
         if encoding not in known:
-            use = "none" if is_file else "gzip or none"
-            refused = UnsupportedMediaType(f"Content-Encoding {encoding[:50]!r} is not read here; use {use}")
+            instead = "send the file as it is" if is_file else "use gzip or none"
+            refused = UnsupportedMediaType(f"Content-Encoding {encoding[:50]!r} is not read here; {instead}")
             await problem_response(refused, scope)(scope, receive, send)
             return
         if length.isdecimal() and int(length[:20]) > limit:

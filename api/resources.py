@@ -48,7 +48,6 @@ class Resources:
     heartbeat: Together[Beat, HeartbeatResponse] = field(init=False)
     lease: Together[tuple[LeaseRequest, TokenId], LeaseResponse] = field(init=False)
     report: Together[tuple[ReportRequest, TokenId], Stored] = field(init=False)
-
     checkpoint: Together[NewCheckpoint, Checkpoint] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,8 +1,10 @@
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from api.checkpoints import StoredFile, Upload
 from hpsearch.client import Client
 from hpsearch.errors import Conflict, Forbidden, InvalidInput, LeaseLost, NotFound, StudyExists, Unauthorized
 from hpsearch.home import Home
@@ -196,6 +198,25 @@ def test_checkpoints_travel_both_ways(client: Client, tmp_path: Path) -> None:
     with pytest.raises(LeaseLost):
         client.upload_checkpoint(lease.run_id, WorkerId(99), "best", 8, weights)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fetched", "home", "weights"]
+
+
+def test_a_file_that_takes_its_time_to_be_stored_is_waited_for(
+    client: Client, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.create_study(grid_spec())
+    worker = register(client)
+    run_id = lease_one(client, worker).run_id
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"weights")
+    finish = Upload.finish
+
+    def slowly(upload: Upload, rest: bytes) -> StoredFile:
+        time.sleep(1.0)
+        return finish(upload, rest)
+
+    monkeypatch.setattr(Upload, "finish", slowly)
+    with Client(client.url, home.read_token(), timeout=0.3, patience_seconds=0) as hasty:
+        assert hasty.upload_checkpoint(run_id, worker.id, "last", 1, weights).step == 1
 
 
 def test_workers_and_tokens_are_listed_drained_and_revoked(client: Client) -> None:
