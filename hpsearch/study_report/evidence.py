@@ -23,6 +23,6 @@ def evidence_table(evidence: Sequence[Evidence]) -> str:
 
     opened = " open" if len(evidence) <= OPEN_EVIDENCE else ""
     return (
-        f'<details{opened}><summary>Evidence: {len(evidence)} numbers</summary><div class="scroll">'
+        f'<details{opened}><summary>Evidence: {len(evidence)} {"number" if len(evidence) == 1 else "numbers"}</summary><div class="scroll">'
         f"<table>{head}{rows}</table></div></details>"
     )
