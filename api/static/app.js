@@ -90,11 +90,16 @@ function pressed(event) {
   if (event.key === "j") walk(1);
   if (event.key === "k") walk(-1);
   if (event.key === "x" || event.key === "X") select(document.querySelector("tr.at"), event.shiftKey);
-  if (event.key === "Enter" && !event.target.closest("a, button, input, summary")) open(document.querySelector("tr.at"));
+  if (event.key === "Enter" && !pressable(event.target)) open(document.querySelector("tr.at"));
   if (event.key === "/") {
     event.preventDefault();
     (document.getElementById("expression") || document.querySelector("[data-filter]"))?.focus();
   }
+}
+
+// A closed dialog's button keeps the focus until the browser paints again, so it has to be seen to count.
+function pressable(target) {
+  return target.closest("a, button, input, summary")?.checkVisibility();
 }
 
 function select(row, shiftKey) {

@@ -199,11 +199,26 @@ def test_keys_walk_the_rows_and_help_is_there(window: Window) -> None:
     tab.keyboard.press("?")
     assert tab.locator("#help[open]").count() == 1
     tab.keyboard.press("Escape")
-    tab.wait_for_selector("#help[open]", state="detached")  # or Enter meets its button
+    tab.wait_for_selector("#help[open]", state="detached")
     for key in ("j", "j", "k"):
         tab.keyboard.press(key)
     tab.keyboard.press("Enter")
     tab.wait_for_url(f"{window.url}/studies/second")
+
+
+FASTER_THAN_PAINT = """() => {
+  document.getElementById("help").close();
+  for (const key of ["j", "Enter"])
+    document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+}"""
+
+
+def test_enter_opens_the_row_at_once_after_help_is_closed(window: Window) -> None:
+    trained(window)
+    window.login()
+    window.tab.keyboard.press("?")
+    window.tab.evaluate(FASTER_THAN_PAINT)
+    window.tab.wait_for_url(f"{window.url}/studies/a-grid")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
