@@ -1,5 +1,6 @@
 """Runs the server: lock and database, then the socket, then uvicorn; and tells the home where it listens."""
 
+import gc
 import os
 import socket
 import sys
@@ -23,6 +24,8 @@ from hpsearch.service import tokens
 GRACE_SECONDS = 5  # for requests under way when the server is told to end
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104
 KEEP_ALIVE_SECONDS = 75  # longer than a worker's pause between heartbeats, so that connections are reused
+# New objects between two looks for cycles. Python's 700 are less than one request makes.
+NEW_OBJECTS = 20_000
 
 
 def serve(settings: Settings, *, ready: Callable[[ServerAddress], None] | None = None) -> None:
@@ -33,6 +36,7 @@ def serve(settings: Settings, *, ready: Callable[[ServerAddress], None] | None =
     """
     logs.configure(settings.log_level, sys.stderr)
     with _listening(settings, ready or _nobody) as (server, listener):
+        _collect_less()
         server.run(sockets=[listener])
 
 
@@ -51,6 +55,16 @@ def background(settings: Settings) -> Iterator[ServerAddress]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def _collect_less() -> None:
+    """Tell the garbage collector that what the start has made stays, and to look less often at what is new.
+
+    A sixth of the server's time under packs of 16 went into it. Only where the process is the server's own.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS, 10, 10)
 
 
 def _nobody(address: ServerAddress) -> None:
