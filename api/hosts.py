@@ -54,15 +54,11 @@ class HostMiddleware:
                     headers.setdefault(name, value)
             await send(message)
 
-        header = Headers(scope=scope).get("host", "")
-        if self._is_own(host_of(header)):
+        headers = Headers(scope=scope).getlist("host")
+        if len(headers) == 1 and self._is_own(host_of(headers[0])):
             await self.app(scope, receive, send_guarded)
             return
-        error = BadRequest(
-            f"this server does not answer to the host name {header[:100]!r}",
-            hint="add the name to HPSEARCH_ALLOWED_HOSTS where the server is started",
-        )
-        await problem_response(error, scope)(scope, receive, send_guarded)
+        await problem_response(_refusal(headers), scope)(scope, receive, send_guarded)
 
     def _is_own(self, host: str) -> bool:
         if host in self._names:
@@ -72,3 +68,12 @@ class HostMiddleware:
         except ValueError:
             return False
         return self._any_address
+
+
+def _refusal(headers: list[str]) -> BadRequest:
+    if len(headers) != 1:  # a proxy before the server may have judged another one
+        return BadRequest(f"a request has one Host header, not {len(headers)}")
+    return BadRequest(
+        f"this server does not answer to the host name {headers[0][:100]!r}",
+        hint="add the name to HPSEARCH_ALLOWED_HOSTS where the server is started",
+    )

@@ -14,6 +14,7 @@ import uvicorn
 
 from api import logs
 from api.app import create_app
+from api.bounded_http import BoundedHttp
 from api.resources import Resources, ensure_local_token, open_resources
 from api.settings import Settings
 from api.slow_headers import SlowHeaders
@@ -131,7 +132,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 create_app(resources=held),
-                http="h11",  # it bounds a request's header, httptools doesn't
+                http=BoundedHttp,
                 log_config=None,
                 log_level="warning",
                 access_log=False,

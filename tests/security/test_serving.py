@@ -4,6 +4,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,6 +42,20 @@ def test_s7_the_default_is_this_machine() -> None:
     assert Settings.model_fields["host"].default == "127.0.0.1"
 
 
+def answer_to(address: str, *sent: bytes) -> bytes:
+    """All that the server says until it hangs up; what it no longer takes is not sent."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    said = b""
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        with suppress(ConnectionError):
+            for part in sent:
+                connection.sendall(part)
+        with suppress(ConnectionError):
+            while got := connection.recv(65_536):
+                said += got
+    return said
+
+
 def hung_up_after(address: str, sent: bytes) -> float:
     """Seconds until the server hangs up on a connection that sent this."""
     host, _, port = address.removeprefix("http://").partition(":")
@@ -73,6 +89,65 @@ def test_s16_a_body_that_never_ends_is_not_waited_for(settings: Settings) -> Non
         with socket.create_connection((host, int(port)), timeout=20) as connection:
             connection.sendall(head.encode())
             assert connection.recv(4096).startswith(b"HTTP/1.1 408")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home = Home(tmp_path_factory.mktemp("serving"))
+    with background(Settings(home=home, port=0, header_seconds=60)) as served:
+        yield served.url
+
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+CHUNKED = b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "endless"),
+    [
+        pytest.param(b"GET /", b"a" * 1_000, id="address"),
+        pytest.param(GET + b"X: ", b"a" * 1_000, id="header"),
+        pytest.param(GET, b"X: a\r\n" * 200, id="headers"),
+        pytest.param(CHUNKED + b"1;a=", b"a" * 1_000, id="extension of a chunk"),
+        pytest.param(CHUNKED + b"1\r\na\r\n0\r\n", b"X: a\r\n" * 200, id="trailers"),
+    ],
+)
+def test_s16_what_frames_a_request_is_bounded(address: str, begun: bytes, endless: bytes) -> None:
+    said = answer_to(address, begun, *[endless] * 200)
+    assert said == b"" or b"HTTP/1.1 431 " in said  # a reset may overtake the answer
+    fair = GET + b"Connection: close\r\n" + b"X: " + b"a" * 50_000 + b"\r\n\r\n"
+    assert answer_to(address, fair).startswith(b"HTTP/1.1 200 ")
+
+
+def test_s16_requests_that_wait_for_an_answer_are_bounded(address: str) -> None:
+    said = answer_to(address, (GET + b"\r\n") * 1_000)
+    assert said.count(b"HTTP/1.1 200 ") < 20
+    few = (GET + b"\r\n") * 5 + GET + b"Connection: close\r\n\r\n"
+    assert answer_to(address, few).count(b"HTTP/1.1 200 ") == 6
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(b"GET /healthz HTTP/1.1\r\n\r\n", id="no host"),
+        pytest.param(GET + b"Host: evil.example\r\n\r\n", id="two hosts"),
+        pytest.param(GET + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\na", id="two lengths"),
+        pytest.param(
+            GET + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", id="length and chunks"
+        ),
+        pytest.param(GET + b"Transfer-Encoding: chunked, identity\r\n\r\n", id="unknown end"),
+        pytest.param(GET + b"X : a\r\n\r\n", id="space before the colon"),
+        pytest.param(GET + b"X: a\r\n b\r\n\r\n", id="folded header"),
+        pytest.param(GET + b"X: a\x00b\r\n\r\n", id="zero byte"),
+        pytest.param(GET.replace(b"\r\n", b"\n") + b"\n", id="bare line feeds"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", id="TLS"),
+    ],
+)
+def test_a_request_that_two_readers_may_understand_differently_is_refused(
+    address: str, request_: bytes
+) -> None:
+    said = answer_to(address, request_.replace(b"1.1\r\n", b"1.1\r\nConnection: close\r\n", 1))
+    assert said.startswith(b"HTTP/1.1 400 ")
 
 
 def test_s16_only_what_waits_too_long_is_hung_up_on() -> None:

@@ -1,0 +1,44 @@
+"""HTTP by httptools, whose parser costs a tenth less of a request than h11's, with h11's bounds on what it keeps."""
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+MOST_FRAMING = 65_536  # bytes
+MOST_WAITING = 16  # requests of one connection
+TOO_LARGE = b"a request's header is at most 65,536 bytes here"
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """431 for a header, trailers or a chunk's extensions above `MOST_FRAMING` bytes, judged after each read of
+    the socket; 400 for more than `MOST_WAITING` requests that wait for the answer to one before them.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._framing = 0  # bytes since the last part of a request that was whole
+
+    def data_received(self, data: bytes) -> None:
+        self._framing += len(data)
+        super().data_received(data)
+        if self._framing > MOST_FRAMING and not self.transport.is_closing():
+            self._hang_up()
+
+    def on_headers_complete(self) -> None:
+        self._framing = 0
+        if len(self.pipeline) >= MOST_WAITING:
+            raise ValueError("too many requests wait")  # the parser stops, and uvicorn answers 400
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._framing = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._framing = 0
+        super().on_message_complete()
+
+    def _hang_up(self) -> None:
+        head = b"content-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(TOO_LARGE)
+        self.transport.write(STATUS_LINE[431] + head + TOO_LARGE)
+        self.transport.close()
