@@ -38,6 +38,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._framing = 0
         super().on_message_complete()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing: the request is answered as if it had not asked, and a log line each would be a stranger's to write."""
+
     def _hang_up(self) -> None:
         head = b"content-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(TOO_LARGE)
         self.transport.write(STATUS_LINE[431] + head + TOO_LARGE)
