@@ -22,6 +22,7 @@ from hpsearch.service.checkpoints import NewCheckpoint
 from hpsearch.service.clock import SteadyClock
 from hpsearch.service.heartbeats import Beat
 from hpsearch.service.reports import Stored
+from hpsearch.store import identity
 from hpsearch.store.engine import Database, sqlite_file
 from hpsearch.wire import CreateToken, HeartbeatResponse, LeaseRequest, LeaseResponse, ReportRequest
 
@@ -104,12 +105,14 @@ class Resources:
 def open_resources(settings: Settings, clock: Clock | None = None) -> Iterator[Resources]:
     """Lock home and database, open the database (migrated) and see to the local token.
 
-    Raises Conflict where another server runs on this home, or on the same SQLite file.
+    Raises Conflict where another server runs on this home, or on the same SQLite file, and where the home keeps
+    another database's checkpoints.
     """
     settings.home.create()
     with _locked(settings):
         db = Database.open(settings.database)
         try:
+            claim_home(db, settings.home)
             chosen = clock or SteadyClock(db.wall_clock)
             if settings.loopback:
                 ensure_local_token(db, settings.home, now=chosen())
@@ -161,6 +164,18 @@ def _sole_writer(file: Path) -> Iterator[None]:
     finally:
         if lock.acquired:
             lock.release()
+
+
+def claim_home(db: Database, home: Home) -> None:
+    """Trials are numbered in each database: two of them on one home would overwrite each other's checkpoints."""
+    with db.read() as tx:
+        owner = identity.read(tx)
+    if not home.claim(owner):
+        raise Conflict(
+            f"the home {home.path} keeps the checkpoints of another database than {db.url.render_as_string()}",
+            hint="give this one a home of its own with --home or HPSEARCH_HOME; where the other database is gone "
+            f"for good, remove {home.checkpoints}",
+        )
 
 
 def ensure_local_token(db: Database, home: Home, *, now: datetime) -> None:

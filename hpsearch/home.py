@@ -64,6 +64,11 @@ class Home:
         return self.path / "ballast"
 
     @property
+    def database_file(self) -> Path:
+        """Holds the id of the database whose checkpoints lie here."""
+        return self.path / "database"
+
+    @property
     def token_file(self) -> Path:
         return self.path / "token"
 
@@ -92,6 +97,20 @@ class Home:
     def write_token(self, secret: str) -> None:
         """Keep the token readable by its owner only (0600); the file appears whole or not at all."""
         self._write_private(self.token_file, secret + "\n")
+
+    def claim(self, database: str) -> bool:
+        """Keep the checkpoints of the database with this id from now on. False, and nothing changed, where
+        those of another one lie here."""
+        try:
+            owner = self.database_file.read_text().strip()
+        except FileNotFoundError:
+            owner = ""
+        if owner == database:
+            return True
+        if owner and self.checkpoints.is_dir() and any(self.checkpoints.iterdir()):
+            return False
+        self._write_private(self.database_file, database + "\n")
+        return True
 
     def read_address(self) -> ServerAddress | None:
         """Where this home's server listens, or None. A killed server leaves the file: ask before trusting."""

@@ -42,3 +42,22 @@ def test_the_environment_names_the_home(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("HPSEARCH_HOME", str(tmp_path / "there"))
     assert Home.locate().path == tmp_path / "there"
     assert Home.locate(tmp_path / "flag").path == tmp_path / "flag"
+
+
+def test_a_home_keeps_one_database_s_checkpoints(tmp_path: Path) -> None:
+    home = Home.locate(tmp_path / "home").create()
+    assert home.claim("first")
+    assert home.claim("second")  # nothing lies here yet
+    (home.checkpoints / "1" / "last").mkdir(parents=True)
+    assert not home.claim("first")
+    assert home.claim("second")
+    (home.checkpoints / "1" / "last").rmdir()
+    (home.checkpoints / "1").rmdir()
+    assert home.claim("first")
+
+
+def test_a_home_of_before_belongs_to_whoever_opens_it_first(tmp_path: Path) -> None:
+    home = Home.locate(tmp_path / "home").create()
+    (home.checkpoints / "1").mkdir(parents=True)
+    assert home.claim("first")
+    assert not home.claim("second")

@@ -232,3 +232,6 @@ server_ticks = Table(
     Column("wall", Timestamp, nullable=False),
     Column("monotonic", Double, nullable=False),
 )
+
+# One row, made by the migration: who this database is.
+identity = Table("identity", metadata, Column("id", String(32), primary_key=True))

@@ -33,6 +33,25 @@ def test_a_second_server_on_a_home_is_refused_with_one_sentence(settings: Settin
     assert "Traceback" not in error
 
 
+def test_a_second_database_on_a_home_with_checkpoints_is_refused_with_one_sentence(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with background(settings):
+        (settings.home.checkpoints / "1").mkdir(parents=True)
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    for _ in range(2):  # being refused changes nothing
+        process = run_server(settings, "--database-url", other)
+        output, error = process.communicate(timeout=30)
+        said = " ".join(error.split())
+        assert process.returncode == 4
+        assert output == ""
+        assert f"the home {settings.home.path} keeps the checkpoints of another database than {other}" in said
+        assert f"remove {settings.home.checkpoints}" in said
+        assert "Traceback" not in error
+    with background(settings):
+        pass
+
+
 def test_a_server_tells_where_it_is_and_forgets_it_at_the_end(settings: Settings) -> None:
     process = run_server(settings)
     try:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -5,7 +7,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from hpsearch.errors import InvalidInput
-from hpsearch.store import migrate
+from hpsearch.store import identity, migrate
 from hpsearch.store.engine import Database
 from hpsearch.store.tables import metadata
 
@@ -52,5 +54,17 @@ def test_a_database_of_the_version_before_is_brought_up_to_date_with_what_is_in_
         context = MigrationContext.configure(tx, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         ((name, token),) = tx.execute(text("SELECT name, token_id FROM workers")).all()
+        mine = identity.read(tx)
     newer.close()
     assert (name, token) == ("node", None)
+    assert len(mine) == 32
+
+
+def test_each_database_has_an_id_of_its_own_that_stays(tmp_path: Path) -> None:
+    ids = []
+    for name in ("a", "b", "a"):
+        database = Database.open(f"sqlite:///{tmp_path / name}.db")
+        with database.read() as tx:
+            ids.append(identity.read(tx))
+        database.close()
+    assert ids[0] == ids[2] != ids[1]
