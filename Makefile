@@ -25,8 +25,9 @@ types: .venv/installed
 contracts: .venv/installed
 	$(BIN)/lint-imports
 
+# Stolen, not dealt: the slowest tests lie side by side, and one process would end minutes before the other.
 pytest: .venv/installed
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 # The wheel holds the two packages, their templates and migrations, and nothing else.
 wheel: .venv/installed
