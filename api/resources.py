@@ -167,7 +167,10 @@ def _sole_writer(file: Path) -> Iterator[None]:
 
 
 def claim_home(db: Database, home: Home) -> None:
-    """Trials are numbered in each database: two of them on one home would overwrite each other's checkpoints."""
+    """Each database numbers its own trials: two of them on one home would overwrite each other's checkpoints.
+
+    Raises Conflict where another one's lie there.
+    """
     with db.read() as tx:
         owner = identity.read(tx)
     if not home.claim(owner):
