@@ -33,12 +33,15 @@ class Companion:
         return self.process.poll() is not None
 
     def last_words(self) -> str:
-        """The last line of its output, without what a logger puts before it."""
+        """The error that its output ends with, and that error's hint; else its last line."""
         try:
             lines = self.log.read_text(errors="replace").strip().splitlines()
         except OSError:
             return ""
-        return lines[-1].removeprefix("Error: ").strip() if lines else ""
+        *_, error, hint = ["", "", *lines]
+        if not hint.startswith("Hint:"):
+            return hint.removeprefix("Error: ").strip()
+        return f"{error.removeprefix('Error: ').strip()}: {hint.removeprefix('Hint:').strip()}"
 
     def check(self) -> None:
         """Raise HpsearchError where the process has ended by itself."""

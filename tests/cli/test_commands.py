@@ -216,6 +216,17 @@ def test_commands_without_a_server_start_one_for_themselves(hpsearch: Hpsearch, 
     assert not (home / "server.json").exists()  # it ended with the command
 
 
+def test_why_a_command_s_own_server_did_not_start_is_told_with_what_to_do(
+    hpsearch: Hpsearch, tmp_path: Path
+) -> None:
+    home = Home.locate(tmp_path / "moved").create()
+    assert home.claim("another")
+    (home.checkpoints / "1").mkdir(parents=True)
+    said = " ".join(hpsearch("study", "list", "--home", home.path).err.split())
+    assert "keeps the checkpoints of another database" in said
+    assert f"remove {home.checkpoints}" in said
+
+
 def test_address_of_a_killed_server_is_not_trusted(hpsearch: Hpsearch, tmp_path: Path) -> None:
     home = Home.locate(tmp_path / "stale").create()
     home.write_address(ServerAddress(url="http://127.0.0.1:9", pid=1))
