@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -160,16 +161,19 @@ def drop_parts(home: Home, *, older_than: float) -> int:
     return dropped
 
 
-def drop_unkept(home: Home, study_id: StudyId, kept: Collection[str]) -> int:
-    """Remove the study's files that no checkpoint lies in; how many. `kept`: paths as they were registered."""
-    whole = {(home.checkpoints / path).resolve() for path in kept}
-    lost = [
-        path
-        for path in checkpoint_folder(home, study_id).glob("*/*.safetensors")
-        if path.resolve() not in whole
-    ]
+def drop_unkept(home: Home, study_id: StudyId, kept: Collection[str] | None) -> int:
+    """Remove the study's files that no checkpoint lies in; how many. Raises OSError where one can't be removed.
+
+    `kept`: paths as they were registered; None where the study is gone, and its folder goes too.
+    """
+    folder = checkpoint_folder(home, study_id)
+    whole = {(home.checkpoints / path).resolve() for path in kept or ()}
+    lost = [path for path in folder.glob("*/*.safetensors") if path.resolve() not in whole]
     for path in lost:
         path.unlink(missing_ok=True)
+    if kept is None:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder)
     return len(lost)
 
 

@@ -10,7 +10,7 @@ import anyio
 import fasteners
 
 from api.bell import Bell
-from api.checkpoints import drop_older
+from api.checkpoints import discard, drop_older
 from api.disk import Disk
 from api.settings import MIB, Settings
 from api.together import Together
@@ -84,15 +84,19 @@ class Resources:
         return reports.report_all(self.db, requests, by=by, now=self.clock())
 
     def _checkpoint_all(self, new: Sequence[NewCheckpoint]) -> Sequence[Checkpoint | Exception]:
-        found = checkpoints.register_all(self.db, new, now=self.clock())
+        root = self.settings.home.checkpoints
+        found = checkpoints.register_all(
+            self.db, new, now=self.clock(), there=lambda path: (root / path).is_file()
+        )
         # The last of a run and name is the one that counts; what came before it in the same batch is older.
-        stored = {
-            (one.run_id, one.name): one
-            for one, kept in zip(new, found, strict=True)
-            if isinstance(kept, Checkpoint)
-        }
+        stored = {}
+        for one, kept in zip(new, found, strict=True):
+            if isinstance(kept, Checkpoint) and kept.step == one.step:
+                stored[one.run_id, one.name] = one
+            elif isinstance(kept, Checkpoint):  # a later one came before it
+                discard(root / one.path)
         for one in stored.values():
-            drop_older(self.settings.home.checkpoints / one.path, one.name)
+            drop_older(root / one.path, one.name)
         return found
 
     def read_clock(self) -> None:

@@ -1,8 +1,8 @@
 """Studies: create, look, steer, export."""
 
 import itertools
-import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol
 
@@ -12,11 +12,12 @@ from fastapi.responses import StreamingResponse
 from api.answers import answer
 from api.auth import CHANGE, VIEW
 from api.bodies import StrictRoute
-from api.checkpoints import checkpoint_folder
 from api.export import MEDIA_TYPES, lines_of
+from api.maintenance import sweep
 from api.parameters import Held, PageSize, PageToken, StudyKey
 from api.reports import REPORT_TYPES, report_response
 from hpsearch.diagnosis import DiagnosisList
+from hpsearch.errors import Unavailable
 from hpsearch.eta import Eta
 from hpsearch.records import Study, StudyState
 from hpsearch.service import diagnoses, etas, importances, preview, studies, trials
@@ -73,8 +74,9 @@ def patch_study(study: StudyKey, patch: StudyPatch, held: Held) -> Study:
 def delete_study(study: StudyKey, held: Held) -> None:
     """Removes a study that is not under way, with its trials, curves and checkpoints."""
     found = studies.get(held.db, study)
-    for removed in studies.delete(held.db, found.name, now=held.clock()):
-        shutil.rmtree(checkpoint_folder(held.settings.home, removed), ignore_errors=True)
+    studies.delete(held.db, found.name)
+    with suppress(Unavailable):  # deleted it is; the files go with the next sweep
+        sweep(held)
     held.news.ring()
 
 

@@ -10,7 +10,7 @@ from functools import partial
 import anyio.to_thread
 
 from api.checkpoints import drop_parts
-from api.maintenance import prune_all
+from api.maintenance import prune_all, sweep
 from api.resources import Resources
 from api.telemetry import Telemetry
 from hpsearch.errors import Unavailable
@@ -80,10 +80,11 @@ async def _pause(stopped: asyncio.Event, seconds: float) -> None:
 
 
 def tidy(held: Resources) -> None:
-    """Remove what is left of uploads an hour ago, and what the retention rule lets go."""
+    """Remove what is left of uploads an hour ago and of studies that are gone, and what the retention rule lets go."""
     parts = drop_parts(held.settings.home, older_than=time.time() - HOUSEKEEPING_SECONDS)
     if parts:
         logging.getLogger("api").info("unfinished uploads removed", extra={"files": parts})
+    sweep(held)
     if held.settings.retention_days is None:
         return
     rule = Prune(days=held.settings.retention_days, keep_best=held.settings.retention_best)

@@ -55,17 +55,30 @@ Answer = Checkpoint | HpsearchError
 
 
 def register(db: Database, new: NewCheckpoint, *, now: datetime) -> Checkpoint:
-    """Make it the run's newest of that name. Raises LeaseLost where the run is over, another worker's, or its worker
-    another token's than `by`; while its lease is held, that is an event of its study."""
+    """Make it the run's newest of that name; what is returned is what the run has then.
+
+    A `last` one that comes later than one of a later step, as an upload can whose sender gave up waiting and went on,
+    changes nothing. Raises LeaseLost where the run is over, another worker's, or its worker another token's than
+    `by`; while its lease is held, that is an event of its study.
+    """
     (answer,) = register_all(db, [new], now=now)
     if isinstance(answer, HpsearchError):
         raise answer
     return answer
 
 
-def register_all(db: Database, new: Sequence[NewCheckpoint], *, now: datetime) -> list[Answer]:
-    """`register` of several in one transaction, with what it would raise among the answers."""
-    found = _register_all(db, new, now)
+def register_all(
+    db: Database,
+    new: Sequence[NewCheckpoint],
+    *,
+    now: datetime,
+    there: Callable[[Path], bool] = lambda path: True,
+) -> list[Answer]:
+    """`register` of several in one transaction, with what it would raise among the answers.
+
+    `there`: whether a file still is where it was stored, asked while its run is locked. One that is not is Unavailable.
+    """
+    found = _register_all(db, new, now, there)
     refusals.record(db, [one for one in found if isinstance(one, Refusal)], now=now)
     return [_not_yours(one.row.id) if isinstance(one, Refusal) else one for one in found]
 
@@ -84,24 +97,39 @@ def may_be_registered(db: Database, new: NewCheckpoint) -> bool:
 
 
 @retried
-def _register_all(db: Database, new: Sequence[NewCheckpoint], now: datetime) -> list[Answer | Refusal]:
+def _register_all(
+    db: Database, new: Sequence[NewCheckpoint], now: datetime, there: Callable[[Path], bool]
+) -> list[Answer | Refusal]:
+    found: list[Answer | Refusal] = []
+    kept: list[StoredCheckpoint] = []
     with db.write() as tx:
         rows = runs.lock(tx, {one.run_id for one in new})
-        found = [_judge(rows.get(one.run_id), one) for one in new]
-        kept = [
-            StoredCheckpoint(checkpoint, str(one.path))
-            for one, checkpoint in zip(new, found, strict=True)
-            if isinstance(checkpoint, Checkpoint)
-        ]
+        last = checkpoints.of_runs(tx, rows, "last")
+        for one in new:
+            answer = _judge(rows.get(one.run_id), one, there)
+            later = last.get(one.run_id) if one.name == "last" else None
+            if not isinstance(answer, Checkpoint):
+                found.append(answer)
+            elif later is not None and later.step > answer.step:
+                found.append(later)
+            else:
+                found.append(answer)
+                kept.append(StoredCheckpoint(answer, str(one.path)))
+                if one.name == "last":
+                    last[one.run_id] = answer
         if kept:
             checkpoints.put_all(tx, kept, now=now)
     return found
 
 
-def _judge(row: RunRow | None, new: NewCheckpoint) -> Answer | Refusal:
+def _judge(row: RunRow | None, new: NewCheckpoint, there: Callable[[Path], bool]) -> Answer | Refusal:
     refused = _refusal(row, new.run_id, new.worker_id, new.by)
     if refused is not None:
         return refused
+    if not there(new.path):  # newer ones came between its storing and this, and their files replaced it
+        return Unavailable(
+            f"the file of run {new.run_id}'s {new.name} checkpoint is no longer there", hint="send it again"
+        )
     assert row is not None
     return Checkpoint(
         trial_id=row.run.trial_id,

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from hpsearch.records import StudyId, TrialId
 from hpsearch.service import bests, lookup
+from hpsearch.store import leftovers as leftover_rows
 from hpsearch.store import retention, studies
 from hpsearch.store.engine import Database, Transaction, allow_long_statements, retried
 from hpsearch.wire import Prune, Pruned
@@ -21,10 +22,22 @@ def prune(db: Database, rule: Prune, *, now: datetime) -> Pruned:
     return Pruned(studies=tuple(ended), curves=curves, checkpoints=files, dry_run=rule.dry_run)
 
 
-def kept_files(db: Database, study_id: StudyId) -> set[str]:
-    """Paths, as they were registered, of the files that a study's checkpoints lie in."""
+def leftovers(db: Database) -> list[StudyId]:
+    """Studies that were deleted or pruned and whose files may still be there."""
     with db.read() as tx:
-        return retention.paths(tx, study_id)
+        return leftover_rows.listed(tx)
+
+
+def kept_files(db: Database, study_id: StudyId) -> set[str] | None:
+    """Paths, as they were registered, of the files that a study's checkpoints lie in; None where it was deleted."""
+    with db.read() as tx:
+        return None if studies.get(tx, study_id) is None else retention.paths(tx, study_id)
+
+
+def swept(db: Database, study_id: StudyId) -> None:
+    """The study has no files left over."""
+    with db.write() as tx:
+        leftover_rows.forget(tx, study_id)
 
 
 @retried
@@ -35,6 +48,7 @@ def _drop(db: Database, study_id: StudyId, rule: Prune) -> tuple[int, int]:
         study = studies.lock(tx, study_id)
         if study is None or study.study.finished_at is None:  # deleted, or awake again
             return 0, 0
+        leftover_rows.note(tx, [study_id])
         return retention.drop(tx, retention.others(tx, study_id, _kept(tx, study_id, rule)))
 
 

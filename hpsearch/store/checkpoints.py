@@ -1,6 +1,6 @@
 """Rows of checkpoints: the newest of each name per run; the files are the API's."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,9 @@ _OF_TRIAL = (
     .where(checkpoints.c.trial_id == bindparam("trial"), checkpoints.c.name == bindparam("name"))
     .order_by(checkpoints.c.run_id.desc())
     .limit(bindparam("most"))
+)
+_OF_RUNS = select(checkpoints).where(
+    checkpoints.c.run_id.in_(bindparam("runs", expanding=True)), checkpoints.c.name == bindparam("name")
 )
 
 
@@ -61,6 +64,12 @@ def of_trial(tx: Transaction, trial_id: TrialId, name: str, *, limit: int = 10) 
     """Those that the trial's runs registered under this name, the latest run's first."""
     rows = tx.execute(_OF_TRIAL, {"trial": trial_id, "name": name, "most": limit})
     return [_row(row) for row in rows]
+
+
+def of_runs(tx: Transaction, run_ids: Collection[RunId], name: str) -> dict[RunId, Checkpoint]:
+    """What each of the runs has under this name."""
+    rows = tx.execute(_OF_RUNS, {"runs": list(run_ids), "name": name})
+    return {row.run_id: _row(row).checkpoint for row in rows}
 
 
 def _row(row: Row[Any]) -> StoredCheckpoint:

@@ -233,5 +233,8 @@ server_ticks = Table(
     Column("monotonic", Double, nullable=False),
 )
 
+# Studies that were deleted or pruned and may have files that no checkpoint lies in. No foreign key: it outlives them.
+leftovers = Table("leftovers", metadata, Column("study_id", Id, primary_key=True, autoincrement=False))
+
 # One row, made by the migration: who this database is.
 identity = Table("identity", metadata, Column("id", String(32), primary_key=True))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from api.checkpoints import StoredFile, Upload
 from api.settings import Settings
 from api.upkeep import tidy
 from hpsearch.errors import Unavailable
@@ -145,6 +146,36 @@ def test_two_files_of_a_name_are_kept_and_the_newest_is_given(
         )
     assert len(files(settings)) == 2
     assert http.get(f"{API}/trials/{trial}/checkpoints/last").content == b"step 3"
+
+
+def test_an_upload_that_comes_after_a_later_one_leaves_what_is_there(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings
+) -> None:
+    worker, run, trial = leased
+    newer = put(http, worker, run, b"newer", sha256=digest(b"newer"), name="last", step=20).json()
+    late = put(http, worker, run, b"late", sha256=digest(b"late"), name="last", step=10)
+    assert (late.status_code, late.json()) == (200, newer)
+    assert http.get(f"{API}/trials/{trial}/checkpoints/last").content == b"newer"
+    assert len(files(settings)) == 1
+
+
+def test_a_file_that_newer_ones_replaced_before_it_was_registered_is_to_be_sent_again(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, run, trial = leased
+    put(http, worker, run, CONTENT, sha256=digest(CONTENT), name="last")
+    finish = Upload.finish
+
+    def replaced(upload: Upload, rest: bytes) -> StoredFile:
+        stored = finish(upload, rest)
+        stored.path.unlink()
+        return stored
+
+    with monkeypatch.context() as slow:
+        slow.setattr(Upload, "finish", replaced)
+        answer = put(http, worker, run, b"late", sha256=digest(b"late"), name="last", step=20)
+    assert "no longer there" in problem(answer, 503, "unavailable")["detail"]
+    assert http.get(f"{API}/trials/{trial}/checkpoints/last").content == CONTENT
 
 
 def test_a_file_above_the_cap_is_413(

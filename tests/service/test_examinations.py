@@ -12,7 +12,7 @@ from hpsearch.records import (
     StudyState,
     TrialState,
 )
-from hpsearch.service import diagnoses, studies
+from hpsearch.service import diagnoses, retention, studies
 from hpsearch.store import studies as study_rows
 from hpsearch.vocabulary import VerdictCode
 from hpsearch.wire import Lease
@@ -98,10 +98,11 @@ def test_a_study_is_deleted_with_its_examinations(fleet: Any, make: Any) -> None
     trial = trained(fleet, slow_grid(make))
     ask(fleet, trial)
     with pytest.raises(Conflict, match="'diagnosis:1' is running") as refused:
-        studies.delete(fleet.db, "slow", now=fleet.clock.now)
+        studies.delete(fleet.db, "slow")
     assert "hpsearch study cancel diagnosis:1" in str(refused.value.hint)
     fleet.train_all(fleet.worker(), digits)
-    assert len(studies.delete(fleet.db, "slow", now=fleet.clock.now)) == 2
+    studies.delete(fleet.db, "slow")
+    assert len(retention.leftovers(fleet.db)) == 2
     with pytest.raises(NotFound):
         studies.get(fleet.db, "diagnosis:1")
 

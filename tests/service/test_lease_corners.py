@@ -139,6 +139,52 @@ def test_a_checkpoint_is_registered_by_its_own_run_while_that_is_active(fleet: A
         register(owner)
 
 
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    ("name", "steps", "kept", "file"),
+    [
+        ("last", [20, 10], [20, 20], "0"),  # whose sender gave up waiting and went on
+        ("last", [10, 20, 15, 30], [10, 20, 20, 30], "3"),
+        ("last", [10, 10], [10, 10], "1"),
+        ("best", [20, 10], [20, 10], "1"),  # the best so far may turn out to be an earlier one
+    ],
+)
+def test_a_last_checkpoint_that_comes_after_a_later_one_changes_nothing(
+    fleet: Any, make: Any, name: Any, steps: list[int], kept: list[int], file: str, together: bool
+) -> None:
+    fleet.study(make.small())
+    owner = fleet.worker("owner")
+    run = fleet.one(owner).run_id
+    new = [
+        NewCheckpoint(run, owner.id, name, step, 10, f"{place}" * 64, Path(f"{place}"))
+        for place, step in enumerate(steps)
+    ]
+    other = NewCheckpoint(
+        run, owner.id, "last" if name == "best" else "best", 99, 10, "f" * 64, Path("other")
+    )
+    checkpoints.register(fleet.db, other, now=fleet.clock.now)
+    batches = [new] if together else [[one] for one in new]
+    found = [
+        one for batch in batches for one in checkpoints.register_all(fleet.db, batch, now=fleet.clock.now)
+    ]
+    assert [getattr(one, "step", one) for one in found] == kept
+    checkpoint, path = checkpoints.find(fleet.db, fleet.trials("small")[0].id, name)
+    assert (checkpoint.step, checkpoint.sha256, path) == (kept[-1], file * 64, Path(file))
+
+
+def test_a_checkpoint_whose_file_was_replaced_meanwhile_is_to_be_sent_again(fleet: Any, make: Any) -> None:
+    fleet.study(make.small())
+    owner = fleet.worker("owner")
+    run = fleet.one(owner).run_id
+    new = [
+        NewCheckpoint(run, owner.id, "last", step, 10, "0" * 64, Path(file))
+        for step, file in ((1, "a"), (2, "b"))
+    ]
+    found = checkpoints.register_all(fleet.db, new, now=fleet.clock.now, there=lambda path: path == Path("a"))
+    assert [getattr(one, "step", type(one)) for one in found] == [1, Unavailable]
+    assert checkpoints.find(fleet.db, fleet.trials("small")[0].id, "last")[1] == Path("a")
+
+
 def test_checkpoints_that_come_together_are_each_judged_alone(fleet: Any, make: Any) -> None:
     fleet.study(make.small())
     owner, thief = fleet.worker("owner"), fleet.worker("thief")

@@ -45,7 +45,7 @@ def test_a_refusal_of_a_study_that_is_gone_is_kept_nowhere(fleet: Any, make: Any
     one = refusal(fleet, leased.run_id)
     fleet.report(worker.id, leased.run_id, make.done())
     studies.cancel(fleet.db, "grid", now=fleet.clock.now)
-    studies.delete(fleet.db, "grid", now=fleet.clock.now)
+    studies.delete(fleet.db, "grid")
     refusals.record(fleet.db, [one], now=fleet.clock.now)
     fleet.study(make.grid())
     assert refusals_of(fleet, "grid") == []

@@ -216,14 +216,14 @@ def test_a_random_budget_counts_points_and_every_replicate_is_trained(fleet: Any
 def test_a_study_under_way_is_not_deleted(fleet: Any, make: Any) -> None:
     fleet.study(make.grid())
     with pytest.raises(Conflict, match="running"):
-        studies.delete(fleet.db, "grid", now=fleet.clock.now)
+        studies.delete(fleet.db, "grid")
 
 
 def test_a_deleted_study_is_gone_with_all_of_it_and_its_run_ids_are_not_reused(fleet: Any, make: Any) -> None:
     fleet.study(make.small(points=1))
     worker = fleet.worker()
     (lease,) = fleet.train_all(worker, lambda _: make.done())
-    studies.delete(fleet.db, "small", now=fleet.clock.now)
+    studies.delete(fleet.db, "small")
     with pytest.raises(NotFound):
         trials.get(fleet.db, lease.trial_id)
     fleet.study(make.small(points=1))
