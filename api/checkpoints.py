@@ -5,8 +5,7 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
@@ -142,10 +141,12 @@ def discard(path: Path) -> None:
 
 
 def drop_older(kept: Path, name: str) -> None:
-    """Of the files called `name` beside `kept`, leave only the newest: two in all."""
+    """Of the older files called `name` beside `kept`, leave only the newest: two in all, and those that still wait to be
+    registered."""
     with suppress(OSError):  # what can't be removed is kept
-        others = [path for path in kept.parent.glob(f"{name}-*.safetensors") if path != kept]
-        for path in sorted(others, key=lambda path: path.stat().st_mtime_ns)[:-1]:
+        files = {path: path.stat().st_mtime_ns for path in kept.parent.glob(f"{name}-*.safetensors")}
+        older = [path for path in files if path != kept and files[path] <= files[kept]]
+        for path in sorted(older, key=files.__getitem__)[:-1]:
             path.unlink(missing_ok=True)
 
 
@@ -153,28 +154,49 @@ def drop_parts(home: Home, *, older_than: float) -> int:
     """Remove what is left of uploads that a killed server never finished; how many. `older_than`: a time as files
     bear it, before which no upload under way has written last."""
     dropped = 0
-    for path in home.checkpoints.glob("*/*/*.part"):
+    for path in _files_below(home.checkpoints):
         with suppress(OSError):  # finished, or gone, meanwhile
-            if path.stat().st_mtime < older_than:
+            if path.suffix == ".part" and path.stat().st_mtime < older_than:
                 path.unlink()
                 dropped += 1
     return dropped
 
 
-def drop_unkept(home: Home, study_id: StudyId, kept: Collection[str] | None) -> int:
-    """Remove the study's files that no checkpoint lies in; how many. Raises OSError where one can't be removed.
+def files_of(home: Home, study_id: StudyId) -> list[Path]:
+    """All that lies in the study's folder, as paths of checkpoints are registered. Raises OSError."""
+    return [path.relative_to(home.checkpoints) for path in _files_below(checkpoint_folder(home, study_id))]
 
-    `kept`: paths as they were registered; None where the study is gone, and its folder goes too.
+
+def drop(home: Home, study_id: StudyId, lost: Iterable[Path]) -> int:
+    """Remove these files of a study, and what folders of it are empty then; how many files.
+
+    Goes on past what the disk does not let go, and raises its OSError in the end.
     """
-    folder = checkpoint_folder(home, study_id)
-    whole = {(home.checkpoints / path).resolve() for path in kept or ()}
-    lost = [path for path in folder.glob("*/*.safetensors") if path.resolve() not in whole]
+    dropped, problem = 0, None
     for path in lost:
-        path.unlink(missing_ok=True)
-    if kept is None:
-        with suppress(FileNotFoundError):
-            shutil.rmtree(folder)
-    return len(lost)
+        try:
+            (home.checkpoints / path).unlink()
+            dropped += 1
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            problem = error
+    for folder, _, _ in os.walk(checkpoint_folder(home, study_id), topdown=False):
+        with suppress(OSError):  # not empty
+            Path(folder).rmdir()
+    if problem is not None:
+        raise problem
+    return dropped
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Folders that vanish meanwhile have none. Raises OSError for what can't be read."""
+    return [Path(where, name) for where, _, names in os.walk(folder, onerror=_unless_gone) for name in names]
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 @contextmanager

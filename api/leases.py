@@ -16,7 +16,7 @@ from api.auth import WORK
 from api.bodies import StrictRoute
 from api.checkpoints import Upload, checkpoint_folder, discard, receive
 from api.parameters import Caller, CheckpointName, Held, RunKey
-from api.resources import Resources
+from api.resources import Resources, claim_home
 from hpsearch.errors import HpsearchError, InvalidInput, LeaseLost, Unavailable
 from hpsearch.records import Checkpoint, Outcome, RunId, TokenId, WorkerId
 from hpsearch.sentences import problems_of
@@ -146,7 +146,10 @@ async def put_checkpoint(
     step: Annotated[int, Query(ge=0, lt=2**63)],
     sha256: Annotated[str, Header(alias="X-Content-SHA256", max_length=64)],
 ) -> Response:
-    """The raw file as body. Stored and registered only where its digest matches and the lease still holds."""
+    """The raw file as body. Stored and registered only where its digest matches and the lease still holds.
+
+    The answer is what the run has then: for a `last` file that comes after one of a later step, that one.
+    """
     if held.disk.problem:  # what room is left belongs to results
         raise Unavailable(held.disk.problem, hint="free disk space on the server")
     upload = Upload(partial(_folder, held, run, worker, caller), name, sha256)
@@ -168,8 +171,9 @@ async def put_checkpoint(
 
 
 def _folder(held: Resources, run: RunId, worker: WorkerId, caller: TokenId) -> Path:
-    """A folder of this run alone, below its study's. Raises LeaseLost for who does not hold the run: before
-    anything is written, that fills no disk."""
+    """A folder of this run alone, below its study's. Raises LeaseLost for who does not hold the run, and Conflict where
+    the home keeps another database's by now: before anything is written, that fills no disk."""
+    claim_home(held.db, held.settings.home)
     study = checkpoints.study_of_holder(held.db, run, worker, by=caller, now=held.clock())
     return checkpoint_folder(held.settings.home, study) / str(run)
 

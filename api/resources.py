@@ -1,5 +1,6 @@
 """What a running server holds: its home's lock, its database and the local token."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from hpsearch.errors import Conflict
 from hpsearch.home import Home
 from hpsearch.records import Checkpoint, TokenId
 from hpsearch.service import checkpoints, heartbeats, leases, reports, tokens
-from hpsearch.service.checkpoints import NewCheckpoint
+from hpsearch.service.checkpoints import Kept, NewCheckpoint
 from hpsearch.service.clock import SteadyClock
 from hpsearch.service.heartbeats import Beat
 from hpsearch.service.reports import Stored
@@ -85,19 +86,19 @@ class Resources:
 
     def _checkpoint_all(self, new: Sequence[NewCheckpoint]) -> Sequence[Checkpoint | Exception]:
         root = self.settings.home.checkpoints
-        found = checkpoints.register_all(
-            self.db, new, now=self.clock(), there=lambda path: (root / path).is_file()
-        )
+        # Before the transaction: a disk that hangs must not hold its locks.
+        gone = {one.path for one in new if not os.path.isfile(root / one.path)}  # noqa: PTH113 - false on any error
+        found = checkpoints.register_all(self.db, new, now=self.clock(), gone=gone)
         # The last of a run and name is the one that counts; what came before it in the same batch is older.
         stored = {}
         for one, kept in zip(new, found, strict=True):
-            if isinstance(kept, Checkpoint) and kept.step == one.step:
-                stored[one.run_id, one.name] = one
-            elif isinstance(kept, Checkpoint):  # a later one came before it
+            if isinstance(kept, Kept) and kept.late:
                 discard(root / one.path)
+            elif isinstance(kept, Kept):
+                stored[one.run_id, one.name] = one
         for one in stored.values():
             drop_older(root / one.path, one.name)
-        return found
+        return [kept.checkpoint if isinstance(kept, Kept) else kept for kept in found]
 
     def read_clock(self) -> None:
         """Follow the database's clock from what it says now. A clock of a test's own is left alone."""

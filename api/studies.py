@@ -13,9 +13,9 @@ from api.answers import answer
 from api.auth import CHANGE, VIEW
 from api.bodies import StrictRoute
 from api.export import MEDIA_TYPES, lines_of
-from api.maintenance import sweep
 from api.parameters import Held, PageSize, PageToken, StudyKey
 from api.reports import REPORT_TYPES, report_response
+from api.sweep import sweep
 from hpsearch.diagnosis import DiagnosisList
 from hpsearch.errors import Unavailable
 from hpsearch.eta import Eta
@@ -74,9 +74,9 @@ def patch_study(study: StudyKey, patch: StudyPatch, held: Held) -> Study:
 def delete_study(study: StudyKey, held: Held) -> None:
     """Removes a study that is not under way, with its trials, curves and checkpoints."""
     found = studies.get(held.db, study)
-    studies.delete(held.db, found.name)
+    gone = studies.delete(held.db, found.name)
     with suppress(Unavailable):  # deleted it is; the files go with the next sweep
-        sweep(held)
+        sweep(held, gone)
     held.news.ring()
 
 

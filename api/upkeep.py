@@ -10,8 +10,9 @@ from functools import partial
 import anyio.to_thread
 
 from api.checkpoints import drop_parts
-from api.maintenance import prune_all, sweep
+from api.maintenance import prune_all
 from api.resources import Resources
+from api.sweep import sweep
 from api.telemetry import Telemetry
 from hpsearch.errors import Unavailable
 from hpsearch.service import reaper
@@ -80,18 +81,18 @@ async def _pause(stopped: asyncio.Event, seconds: float) -> None:
 
 
 def tidy(held: Resources) -> None:
-    """Remove what is left of uploads an hour ago and of studies that are gone, and what the retention rule lets go."""
+    """Remove what is left of uploads an hour ago, what the retention rule lets go, and files that are left over."""
+    log = logging.getLogger("api")
     parts = drop_parts(held.settings.home, older_than=time.time() - HOUSEKEEPING_SECONDS)
     if parts:
-        logging.getLogger("api").info("unfinished uploads removed", extra={"files": parts})
+        log.info("unfinished uploads removed", extra={"files": parts})
+    if held.settings.retention_days is not None:
+        rule = Prune(days=held.settings.retention_days, keep_best=held.settings.retention_best)
+        pruned = prune_all(held, rule)
+        if pruned.studies:
+            facts = pruned.model_dump(exclude={"dry_run", "studies"})
+            log.info("pruned", extra={**facts, "studies": len(pruned.studies)})
     sweep(held)
-    if held.settings.retention_days is None:
-        return
-    rule = Prune(days=held.settings.retention_days, keep_best=held.settings.retention_best)
-    pruned = prune_all(held, rule)
-    if pruned.studies:
-        facts = pruned.model_dump(exclude={"dry_run", "studies"})
-        logging.getLogger("api").info("pruned", extra={**facts, "studies": len(pruned.studies)})
 
 
 def _tick(held: Resources, monotonic: Callable[[], float]) -> int:

@@ -1,7 +1,7 @@
 """Checkpoints: files that a run registers under its lease."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,34 +51,38 @@ class NewCheckpoint:
     by: TokenId | None = None
 
 
-Answer = Checkpoint | HpsearchError
+@dataclass(frozen=True)
+class Kept:
+    """What the run has under the name that was handed in: that one, or a later one that came before it (`late`)."""
+
+    checkpoint: Checkpoint
+    late: bool = False
+
+
+Answer = Kept | HpsearchError
 
 
 def register(db: Database, new: NewCheckpoint, *, now: datetime) -> Checkpoint:
     """Make it the run's newest of that name; what is returned is what the run has then.
 
-    A `last` one that comes later than one of a later step, as an upload can whose sender gave up waiting and went on,
-    changes nothing. Raises LeaseLost where the run is over, another worker's, or its worker another token's than
-    `by`; while its lease is held, that is an event of its study.
+    A `last` one that comes after one of a later step, as an upload can whose sender gave up waiting and went on, changes
+    nothing. Raises LeaseLost where the run is over, another worker's, or its worker another token's than `by`; while its
+    lease is held, that is an event of its study.
     """
     (answer,) = register_all(db, [new], now=now)
     if isinstance(answer, HpsearchError):
         raise answer
-    return answer
+    return answer.checkpoint
 
 
 def register_all(
-    db: Database,
-    new: Sequence[NewCheckpoint],
-    *,
-    now: datetime,
-    there: Callable[[Path], bool] = lambda path: True,
+    db: Database, new: Sequence[NewCheckpoint], *, now: datetime, gone: Collection[Path] = ()
 ) -> list[Answer]:
     """`register` of several in one transaction, with what it would raise among the answers.
 
-    `there`: whether a file still is where it was stored, asked while its run is locked. One that is not is Unavailable.
+    `gone`: files that are no longer where they were stored. A checkpoint in one of them is Unavailable.
     """
-    found = _register_all(db, new, now, there)
+    found = _register_all(db, new, now, gone)
     refusals.record(db, [one for one in found if isinstance(one, Refusal)], now=now)
     return [_not_yours(one.row.id) if isinstance(one, Refusal) else one for one in found]
 
@@ -98,7 +102,7 @@ def may_be_registered(db: Database, new: NewCheckpoint) -> bool:
 
 @retried
 def _register_all(
-    db: Database, new: Sequence[NewCheckpoint], now: datetime, there: Callable[[Path], bool]
+    db: Database, new: Sequence[NewCheckpoint], now: datetime, gone: Collection[Path]
 ) -> list[Answer | Refusal]:
     found: list[Answer | Refusal] = []
     kept: list[StoredCheckpoint] = []
@@ -106,38 +110,41 @@ def _register_all(
         rows = runs.lock(tx, {one.run_id for one in new})
         last = checkpoints.of_runs(tx, rows, "last")
         for one in new:
-            answer = _judge(rows.get(one.run_id), one, there)
-            later = last.get(one.run_id) if one.name == "last" else None
-            if not isinstance(answer, Checkpoint):
-                found.append(answer)
-            elif later is not None and later.step > answer.step:
-                found.append(later)
-            else:
-                found.append(answer)
-                kept.append(StoredCheckpoint(answer, str(one.path)))
+            answer = _judge(rows.get(one.run_id), one, last.get(one.run_id), gone)
+            found.append(answer)
+            if isinstance(answer, Kept) and not answer.late:
+                kept.append(StoredCheckpoint(answer.checkpoint, str(one.path)))
                 if one.name == "last":
-                    last[one.run_id] = answer
+                    last[one.run_id] = answer.checkpoint
         if kept:
             checkpoints.put_all(tx, kept, now=now)
     return found
 
 
-def _judge(row: RunRow | None, new: NewCheckpoint, there: Callable[[Path], bool]) -> Answer | Refusal:
+def _judge(
+    row: RunRow | None, new: NewCheckpoint, last: Checkpoint | None, gone: Collection[Path]
+) -> Answer | Refusal:
+    """`last`: the run's checkpoint of that name so far."""
     refused = _refusal(row, new.run_id, new.worker_id, new.by)
     if refused is not None:
         return refused
-    if not there(new.path):  # newer ones came between its storing and this, and their files replaced it
+    # Not for the best one: the best so far may turn out to be an earlier one.
+    if new.name == "last" and last is not None and last.step > new.step:
+        return Kept(last, late=True)
+    if new.path in gone:  # as too old, while it waited for its turn
         return Unavailable(
             f"the file of run {new.run_id}'s {new.name} checkpoint is no longer there", hint="send it again"
         )
     assert row is not None
-    return Checkpoint(
-        trial_id=row.run.trial_id,
-        run_id=row.id,
-        name=new.name,
-        step=new.step,
-        size=new.size,
-        sha256=new.sha256,
+    return Kept(
+        Checkpoint(
+            trial_id=row.run.trial_id,
+            run_id=row.id,
+            name=new.name,
+            step=new.step,
+            size=new.size,
+            sha256=new.sha256,
+        )
     )
 
 

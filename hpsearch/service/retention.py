@@ -1,11 +1,13 @@
 """Retention: of studies that ended long ago, the best trials keep everything, the others their results."""
 
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from hpsearch.records import StudyId, TrialId
 from hpsearch.service import bests, lookup
 from hpsearch.store import leftovers as leftover_rows
-from hpsearch.store import retention, studies
+from hpsearch.store import past_runs, retention, studies
 from hpsearch.store.engine import Database, Transaction, allow_long_statements, retried
 from hpsearch.wire import Prune, Pruned
 
@@ -22,22 +24,31 @@ def prune(db: Database, rule: Prune, *, now: datetime) -> Pruned:
     return Pruned(studies=tuple(ended), curves=curves, checkpoints=files, dry_run=rule.dry_run)
 
 
-def leftovers(db: Database) -> list[StudyId]:
-    """Studies that were deleted or pruned and whose files may still be there."""
+def leftovers(db: Database) -> dict[StudyId, list[int]]:
+    """Studies that were deleted or pruned and whose files may still be there, with the notes that say so."""
     with db.read() as tx:
         return leftover_rows.listed(tx)
 
 
-def kept_files(db: Database, study_id: StudyId) -> set[str] | None:
-    """Paths, as they were registered, of the files that a study's checkpoints lie in; None where it was deleted."""
+def lost(db: Database, study_id: StudyId, files: Iterable[Path]) -> list[Path] | None:
+    """Those of the files that no checkpoint of the study lies in, nor ever will; None while one of its runs is active.
+
+    `files`: those that were there before this is asked. What an ended run left unregistered can only be refused; an
+    active one may be about to register its file.
+    """
     with db.read() as tx:
-        return None if studies.get(tx, study_id) is None else retention.paths(tx, study_id)
+        if past_runs.under_way(
+            tx, study_id
+        ):  # before the paths: those of a run that has ended are all there then
+            return None
+        kept = retention.paths(tx, study_id)
+    return [file for file in files if str(file) not in kept]
 
 
-def swept(db: Database, study_id: StudyId) -> None:
-    """The study has no files left over."""
+def swept(db: Database, notes: Collection[int]) -> None:
+    """The files that these notes spoke of are gone."""
     with db.write() as tx:
-        leftover_rows.forget(tx, study_id)
+        leftover_rows.forget(tx, notes)
 
 
 @retried

@@ -10,7 +10,7 @@ from hpsearch.records import Event, StageState, Study, StudyId, StudyState, Tria
 from hpsearch.service import bests, lookup, moves, paging, rows
 from hpsearch.service.advance import advance, go_on
 from hpsearch.spec import StudySpec, changed_keys, parse_spec
-from hpsearch.store import catalogue, examinations, leftovers, studies, trials
+from hpsearch.store import catalogue, examinations, studies, trials
 from hpsearch.store import events as event_rows
 from hpsearch.store import stages as stage_rows
 from hpsearch.store.engine import Database, Transaction, allow_long_statements, retried
@@ -132,8 +132,9 @@ def merged(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
 
 
 @retried
-def delete(db: Database, key: str) -> None:
-    """Remove the study, its examinations and all that belongs to them but their files: those are listed as left over.
+def delete(db: Database, key: str) -> list[StudyId]:
+    """Remove the study, its examinations and all that belongs to them but their files, which are listed as left over;
+    returns their ids.
 
     Raises Conflict while trials of one of them are under way.
     """
@@ -147,8 +148,7 @@ def delete(db: Database, key: str) -> None:
                     hint=f"`hpsearch study cancel {one.study.name}` first",
                 )
         allow_long_statements(tx)
-        studies.delete_study(tx, study.id)
-        leftovers.note(tx, [one.id for one in family])
+        return studies.delete_study(tx, study.id)
 
 
 def stages(db: Database, key: str) -> StageList:

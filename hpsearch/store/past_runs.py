@@ -72,6 +72,12 @@ def has_active(tx: Transaction, worker_id: WorkerId) -> bool:
     return tx.execute(active.limit(1)).first() is not None
 
 
+def under_way(tx: Transaction, study_id: StudyId) -> bool:
+    """Whether a run of the study is active."""
+    active = select(runs.c.id).where(runs.c.study_id == study_id, runs.c.state == RunState.ACTIVE)
+    return tx.execute(active.limit(1)).first() is not None
+
+
 def last_ends(tx: Transaction, trial_ids: Collection[TrialId]) -> dict[TrialId, datetime]:
     """When the last run of each of these trials ended; asks nothing where there are none."""
     if not trial_ids:

@@ -23,6 +23,7 @@ from hpsearch.records import (
     WorkerId,
 )
 from hpsearch.spec import StudySpec
+from hpsearch.store import leftovers
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import runs, studies
 from hpsearch.store.types import Timestamp
@@ -282,9 +283,14 @@ def add_device_seconds(tx: Transaction, study_id: StudyId, seconds: float) -> No
     )
 
 
-def delete_study(tx: Transaction, study_id: StudyId) -> None:
-    """The study with its examinations and, by cascade, all that belongs to them."""
-    tx.execute(delete(studies).where(or_(studies.c.id == study_id, studies.c.parent_id == study_id)))
+def delete_study(tx: Transaction, study_id: StudyId) -> list[StudyId]:
+    """The study with its examinations and, by cascade, all that belongs to them; returns their ids. Files may be
+    left over."""
+    family = or_(studies.c.id == study_id, studies.c.parent_id == study_id)
+    gone = [StudyId(found) for found in tx.execute(select(studies.c.id).where(family)).scalars()]
+    tx.execute(delete(studies).where(family))
+    leftovers.note(tx, gone)
+    return gone
 
 
 def row_of(row: Row[Any]) -> StudyRow:

@@ -234,7 +234,13 @@ server_ticks = Table(
 )
 
 # Studies that were deleted or pruned and may have files that no checkpoint lies in. No foreign key: it outlives them.
-leftovers = Table("leftovers", metadata, Column("study_id", Id, primary_key=True, autoincrement=False))
+leftovers = Table(
+    "leftovers",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("study_id", Id, nullable=False),
+    sqlite_autoincrement=True,
+)
 
 # One row, made by the migration: who this database is.
 identity = Table("identity", metadata, Column("id", String(32), primary_key=True))

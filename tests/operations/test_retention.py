@@ -9,11 +9,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.server import background
 from api.settings import Settings
-from api.upkeep import tidy
-from hpsearch.errors import Unavailable
 from hpsearch.home import Home
-from hpsearch.service import retention, studies
-from hpsearch.store.engine import Database
 from tests.api.scenes import API, grid_spec, lease, post_spec, register
 from tests.api.test_checkpoints import digest, put
 from tests.cli.conftest import Hpsearch, _apart, hpsearch
@@ -125,67 +121,6 @@ def test_the_server_prunes_by_itself_when_told_to(settings: Settings) -> None:
     with TestClient(create_app(settings), base_url="http://127.0.0.1") as http:
         http.headers["Authorization"] = f"Bearer {settings.home.read_token()}"
         assert kept(http, trials) == [False, False, False, True]
-
-
-@pytest.mark.parametrize("how", ["deleted", "pruned"])
-def test_files_of_a_server_that_was_killed_before_it_removed_them_are_removed_by_the_next(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    """The rows are gone and the answer was never given; another study's files, which are as old, stay."""
-    with TestClient(create_app(settings), base_url="http://127.0.0.1") as http:
-        http.headers["Authorization"] = f"Bearer {settings.home.read_token()}"
-        play(http, "ended", points=2)
-        other = play(http, "other", points=2)
-        held = http.app.state.resources  # type: ignore[attr-defined]
-        if how == "deleted":
-            studies.delete(held.db, "ended")
-        else:
-            with monkeypatch.context() as killed:
-                killed.setattr("api.maintenance.sweep", lambda held: 0)
-                http.post(f"{API}/maintenance:prune", json={"days": 0, "keep_best": 1})
-    assert len(stored(settings)) == 8
-    for _ in range(2):  # the first one removes them, and ends when it has
-        with TestClient(create_app(settings), base_url="http://127.0.0.1") as http:
-            http.headers["Authorization"] = f"Bearer {settings.home.read_token()}"
-            assert kept(http, other) == ([True, True] if how == "deleted" else [False, True])
-            leftovers = retention.leftovers(http.app.state.resources.db)  # type: ignore[attr-defined]
-    assert leftovers == []
-    assert len(stored(settings)) == 4
-    assert len(list(settings.home.checkpoints.iterdir())) == (1 if how == "deleted" else 2)
-
-
-def test_what_the_disk_does_not_let_go_is_removed_later(
-    settings: Settings, http: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    play(http, "ended", points=2)
-    play(http, "second", points=2)
-
-    def refuse(path: Path, missing_ok: bool = False) -> None:
-        raise OSError(30, "Read-only file system")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(Path, "unlink", refuse)
-        for name in ("ended", "second"):
-            assert http.delete(f"{API}/studies/{name}").status_code == 204
-    assert len(stored(settings)) == 8
-    tidy(http.app.state.resources)  # type: ignore[attr-defined]
-    assert list(settings.home.checkpoints.iterdir()) == []
-
-
-def test_a_study_is_deleted_though_its_files_must_wait(
-    settings: Settings, http: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    play(http, "ended", points=1)
-
-    def away(db: Database) -> None:
-        raise Unavailable("the database can't do this now")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(retention, "leftovers", away)
-        assert http.delete(f"{API}/studies/ended").status_code == 204
-    assert http.get(f"{API}/studies/ended").status_code == 404
-    tidy(http.app.state.resources)  # type: ignore[attr-defined]
-    assert stored(settings) == []
 
 
 def test_the_command_says_what_it_would_drop(settings: Settings, hpsearch: Hpsearch) -> None:

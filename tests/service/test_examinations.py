@@ -114,7 +114,9 @@ def test_an_examination_that_was_cancelled_begins_anew(fleet: Any, make: Any) ->
     found = diagnoses.look(fleet.db, trial.id)
     assert (found.state, found.provable) == ("ended", True)
     assert "its probes came to no end: cancelled by the user" in found.note
+    old = studies.get(fleet.db, "diagnosis:1").id
     ask(fleet, trial)
+    assert list(retention.leftovers(fleet.db)) == [old]  # the probes may have left files
     fleet.train_all(fleet.worker(), digits)
     assert diagnoses.look(fleet.db, trial.id).verdict is VerdictCode.LR_TOO_LOW
 

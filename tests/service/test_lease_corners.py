@@ -20,7 +20,7 @@ from hpsearch.service import (
     trials,
     workers,
 )
-from hpsearch.service.checkpoints import NewCheckpoint
+from hpsearch.service.checkpoints import Kept, NewCheckpoint
 from hpsearch.service.heartbeats import Beat
 from hpsearch.store import runs as run_rows
 from hpsearch.store import studies as study_rows
@@ -167,22 +167,29 @@ def test_a_last_checkpoint_that_comes_after_a_later_one_changes_nothing(
     found = [
         one for batch in batches for one in checkpoints.register_all(fleet.db, batch, now=fleet.clock.now)
     ]
-    assert [getattr(one, "step", one) for one in found] == kept
+    assert [step_of(one) for one in found] == kept
+    assert [one.late for one in found] == [one != own for one, own in zip(kept, steps, strict=True)]
     checkpoint, path = checkpoints.find(fleet.db, fleet.trials("small")[0].id, name)
     assert (checkpoint.step, checkpoint.sha256, path) == (kept[-1], file * 64, Path(file))
 
 
-def test_a_checkpoint_whose_file_was_replaced_meanwhile_is_to_be_sent_again(fleet: Any, make: Any) -> None:
+def test_a_checkpoint_whose_file_was_replaced_meanwhile_is_to_be_sent_again_unless_a_later_one_came(
+    fleet: Any, make: Any
+) -> None:
     fleet.study(make.small())
     owner = fleet.worker("owner")
     run = fleet.one(owner).run_id
     new = [
-        NewCheckpoint(run, owner.id, "last", step, 10, "0" * 64, Path(file))
-        for step, file in ((1, "a"), (2, "b"))
+        NewCheckpoint(run, owner.id, "last", step, 10, "0" * 64, Path(f"{step}")) for step in (10, 20, 5, 30)
     ]
-    found = checkpoints.register_all(fleet.db, new, now=fleet.clock.now, there=lambda path: path == Path("a"))
-    assert [getattr(one, "step", type(one)) for one in found] == [1, Unavailable]
-    assert checkpoints.find(fleet.db, fleet.trials("small")[0].id, "last")[1] == Path("a")
+    gone = {Path("20"), Path("5")}
+    found = checkpoints.register_all(fleet.db, new, now=fleet.clock.now, gone=gone)
+    assert [step_of(one) for one in found] == [10, Unavailable, 10, 30]
+    assert checkpoints.find(fleet.db, fleet.trials("small")[0].id, "last")[1] == Path("30")
+
+
+def step_of(answer: Any) -> Any:
+    return answer.checkpoint.step if isinstance(answer, Kept) else type(answer)
 
 
 def test_checkpoints_that_come_together_are_each_judged_alone(fleet: Any, make: Any) -> None:
@@ -196,7 +203,7 @@ def test_checkpoints_that_come_together_are_each_judged_alone(fleet: Any, make: 
         NewCheckpoint(run, owner.id, "last", 4, 10, "0" * 64, Path("d")),
     ]
     found = checkpoints.register_all(fleet.db, new, now=fleet.clock.now)
-    assert [getattr(one, "step", type(one)) for one in found] == [1, LeaseLost, LeaseLost, 4]
+    assert [step_of(one) for one in found] == [1, LeaseLost, LeaseLost, 4]
     kept, path = checkpoints.find(fleet.db, fleet.trials("small")[0].id, "last")
     assert (kept.step, path) == (4, Path("d"))
     assert [event.kind for event in studies.events(fleet.db, "small", after=0, limit=100)][

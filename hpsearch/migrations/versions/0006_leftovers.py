@@ -14,8 +14,10 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     op.create_table(
         "leftovers",
-        sa.Column("study_id", ID, autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("study_id", name="pk_leftovers"),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("study_id", ID, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_leftovers"),
+        sqlite_autoincrement=True,
     )
 
 

@@ -1,0 +1,38 @@
+"""Removes the files of studies that were deleted or pruned: after their rows, and after a server that was killed between."""
+
+import logging
+from collections.abc import Collection
+
+from api.checkpoints import drop, files_of
+from api.resources import Resources, claim_home
+from hpsearch.errors import Conflict
+from hpsearch.records import StudyId
+from hpsearch.service import retention
+
+
+def sweep(held: Resources, only: Collection[StudyId] | None = None) -> int:
+    """Remove what is left over of all such studies, or of some; how many files.
+
+    What the disk does not let go, and what belongs to a study that is under way again, waits for the next sweep.
+    """
+    log = logging.getLogger("api")
+    home = held.settings.home
+    removed = 0
+    try:
+        claim_home(held.db, home)
+    except Conflict as foreign:
+        log.warning("files left over", extra={"why": str(foreign)})
+        return 0
+    for study, notes in retention.leftovers(held.db).items():
+        if only is not None and study not in only:
+            continue
+        try:
+            lost = retention.lost(held.db, study, files_of(home, study))
+            if lost is None:
+                continue
+            removed += drop(home, study, lost)
+        except OSError as error:
+            log.warning("files left over", extra={"study": study, "why": str(error)})
+        else:
+            retention.swept(held.db, notes)
+    return removed
