@@ -37,9 +37,8 @@ def lost(db: Database, study_id: StudyId, files: Iterable[Path]) -> list[Path] |
     active one may be about to register its file.
     """
     with db.read() as tx:
-        if past_runs.under_way(
-            tx, study_id
-        ):  # before the paths: those of a run that has ended are all there then
+        # Asked before the paths: those of a run that has ended are all there then.
+        if past_runs.under_way(tx, study_id):
             return None
         kept = retention.paths(tx, study_id)
     return [file for file in files if str(file) not in kept]

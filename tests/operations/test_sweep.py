@@ -73,7 +73,7 @@ def test_a_file_that_the_disk_does_not_let_go_keeps_no_other_and_goes_later(
     settings: Settings, http: TestClient, held: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play(http, "ended", points=2)
-    stubborn = sorted(stored(settings))[0]
+    stubborn = settings.home.checkpoints / files_of(settings.home, StudyId(1))[0]
     unlink = Path.unlink
 
     def refuse(path: Path, missing_ok: bool = False) -> None:
@@ -129,10 +129,10 @@ def test_only_the_study_that_is_deleted_is_waited_for(
 # --- what happens between two steps of a sweep -----------------------------------------------------
 
 
-def noted(held: Resources) -> None:
+def noted(held: Resources, study: int = 1) -> None:
     """As a prune whose files could not be removed."""
     with held.db.write() as tx:
-        leftovers.note(tx, [StudyId(1)])
+        leftovers.note(tx, [StudyId(study)])
 
 
 def test_a_study_under_way_keeps_what_is_not_registered_yet(
@@ -192,12 +192,12 @@ def test_another_databases_files_are_left_alone(
     """Its server took over the home while that was empty."""
     worker, run, _ = leased
     settings.home.database_file.write_text("another\n")
-    theirs = settings.home.checkpoints / "1" / "1" / "best-theirs.safetensors"
+    theirs = settings.home.checkpoints / "7" / "1" / "best-theirs.safetensors"
     theirs.parent.mkdir(parents=True)
     theirs.write_bytes(b"theirs")
     refused = problem(put(http, worker, run, b"ours", sha256=digest(b"ours")), 409, "conflict")
     assert "another database" in refused["detail"]
-    noted(held)
+    noted(held, 7)
     assert sweep(held) == 0
     assert stored(settings) == [theirs]
 
