@@ -8,7 +8,6 @@ as `-k network` would.
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import time
 from pathlib import Path
 
 from benchmarks import fault_rows
+from benchmarks.machine import machine
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "benchmarks" / "faults.md"
@@ -44,15 +44,6 @@ def module(command: list[str], **environment: str) -> int:
     """Run `python -m` so; its exit code."""
     variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=variables, check=False).returncode
-
-
-def machine() -> str:
-    with Path("/proc/cpuinfo").open() as file:
-        model = next(
-            (line.partition(":")[2].strip() for line in file if line.startswith("model name")),
-            platform.machine(),
-        )
-    return f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}"
 
 
 def page(rows: list[fault_rows.FaultRow]) -> str:

@@ -2,7 +2,7 @@
 
 `python benchmarks/load.py [--short] [--only sqlite|postgres]` starts a server as a user would, on a fresh SQLite file and
 on a fresh Postgres, and prints for each: whole trial life cycles a second (lease, 20 points, result) one by one
-and in packs of 16, the same one by one among 100,000 trials; metric points a second; medians of best, a page and a
+and in packs of 16, the same one by one among 100,000 trials, in turns; metric points a second; medians of best, a page and a
 summary of that study; curves of 1,000 trials, 120 points each; 200 workers' heartbeats. Clients run on the same cores.
 """
 
@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load_server import Caller, Server
+from benchmarks.machine import machine
 from benchmarks.optuna_peer import optuna_cycles
 
 POINTS = 20
 CURVE_POINTS = 120  # of the trials whose curves are asked for
 THREADS = 8
+ROUNDS = 5
 
 
 def grid(name: str, points: int) -> dict[str, Any]:
@@ -222,6 +224,37 @@ def databases(only: str | None) -> Iterator[list[tuple[str, str | None, str]]]:
         yield found
 
 
+def compare_cycles(server: Server, seconds: float, say: Callable[[str, str], None]) -> float:
+    """Life cycles one by one, in packs, and one by one among 100,000 trials, in turns: the machine's speed varies.
+
+    Leaves the study of 100,000 paused; returns the median of packs.
+    """
+    call = server.caller()
+    ways = {"some": ("single leases", 1, 20_000), "packs": ("packs of 16", 16, 60_000)}
+    ways["many"] = ("single leases, among 100,000 trials", 1, 100_000)
+    found: dict[str, list[tuple[float, float]]] = {study: [] for study in ways}
+    for study, (_, _, points) in ways.items():
+        call("POST", "/studies", grid(study, points))
+        call("POST", f"/studies/{study}/pause")
+    for number in range(ROUNDS):
+        for study, (_, most, _) in ways.items():
+            call("POST", f"/studies/{study}/resume")
+            found[study].append(costed(server, most, seconds, f"{study}-{number}"))
+            call("POST", f"/studies/{study}/pause")
+    for study, (what, _, _) in ways.items():
+        rates, costs = zip(*found[study], strict=True)
+        middle, cost = statistics.median(rates), statistics.median(costs)
+        figure = f"{middle:7.0f}   {min(rates):.0f} to {max(rates):.0f} in {ROUNDS} rounds; {cost:.2f} ms of server CPU each"
+        say(f"life cycles a second, {what}", figure)
+    ratio = statistics.median(
+        many[0] / few[0] for many, few in zip(found["many"], found["some"], strict=True)
+    )
+    say("of these among 100,000 beside among 20,000, median ratio", f"{ratio:7.2f}")
+    for study in ("some", "packs"):
+        call("POST", f"/studies/{study}/cancel")
+    return statistics.median(rate for rate, _ in found["packs"])
+
+
 def measure(name: str, url: str | None, peer: str, seconds: float) -> None:
     def say(what: str, figure: str) -> None:
         print(f"{name:9} {what:58} {figure}", flush=True)
@@ -233,15 +266,8 @@ def measure(name: str, url: str | None, peer: str, seconds: float) -> None:
             call("POST", "/studies", grid("warm-up", 2_000))
             cycles(server, 1, 1.0, "warm-up")
             call("POST", "/studies/warm-up/cancel")
-            call("POST", "/studies", grid("some", 20_000))
-            few, cost = costed(server, 1, seconds, "some")
-            say("life cycles a second, single leases", f"{few:7.0f}   {cost:.2f} ms of server CPU each")
-            packs, cost = costed(server, 16, seconds, "packs")
-            say("life cycles a second, packs of 16", f"{packs:7.0f}   {cost:.2f} ms of server CPU each")
-            call("POST", "/studies/some/cancel")
-            call("POST", "/studies", grid("many", 100_000))
-            many = cycles(server, 1, seconds, "many")
-            say("the same, single leases, among 100,000 trials", f"{many:7.0f}   ratio {many / few:.2f}")
+            packs = compare_cycles(server, seconds, say)
+            call("POST", "/studies/many/resume")
             say("metric points a second, reports of 10,000", f"{ingestion(server, seconds):7.0f}")
             cycles(server, 16, max(seconds, 3_000 / max(packs, 1)), "fill", CURVE_POINTS)  # results to rank
             for what, path in (
@@ -272,7 +298,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="2 s a figure instead of 5")
     parser.add_argument("--only", choices=["sqlite", "postgres"])
     chosen = parser.parse_args()
-    print(f"{platform.node()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"{platform.node()}: {machine()}, load {os.getloadavg()[0]:.1f}")
     with databases(chosen.only) as found:
         for name, url, peer in found:
             measure(name, url, peer, 2.0 if chosen.short else 5.0)

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, insert, select
 
 from hpsearch.records import Event, StudyId
+from hpsearch.store.by_index import equals
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import events
 
@@ -20,8 +21,8 @@ def after(tx: Transaction, study_id: StudyId, event_id: int, limit: int) -> list
     """At most `limit` of the study's events that came after `event_id`, in order."""
     rows = tx.execute(
         select(events)
-        .where(events.c.study_id == study_id, events.c.id > event_id)
-        .order_by(events.c.id)
+        .where(equals(events.c.study_id, study_id), events.c.id > event_id)
+        .order_by(events.c.study_id, events.c.id)
         .limit(limit)
     )
     return [_event(row) for row in rows]
@@ -38,7 +39,12 @@ def newest_of(tx: Transaction, study_id: StudyId, kind: str, limit: int, *, sinc
 
 def newest(tx: Transaction, study_id: StudyId) -> int:
     """The id of the study's last event, 0 where it has none."""
-    found = tx.execute(select(func.max(events.c.id)).where(events.c.study_id == study_id)).scalar()
+    found = tx.execute(
+        select(events.c.id)
+        .where(equals(events.c.study_id, study_id))
+        .order_by(events.c.study_id.desc(), events.c.id.desc())
+        .limit(1)
+    ).scalar()
     return 0 if found is None else int(found)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, select
 
 from hpsearch.records import RunState, StudyId, TrialId, WorkerId
+from hpsearch.store.by_index import equals
 from hpsearch.store.engine import Transaction
 from hpsearch.store.runs import RunRow, row_of
 from hpsearch.store.tables import runs, workers
@@ -13,15 +14,15 @@ from hpsearch.store.tables import runs, workers
 # Every lease asks: built once.
 _LAST_ENDED = (
     select(runs)
-    .where(runs.c.worker_id == bindparam("worker"), runs.c.state != RunState.ACTIVE.value)
-    .order_by(runs.c.id.desc())
+    .where(equals(runs.c.worker_id, bindparam("worker")), runs.c.state != RunState.ACTIVE.value)
+    .order_by(runs.c.worker_id.desc(), runs.c.id.desc())
     .limit(bindparam("most"))
 )
 _LAST_STATES = select(
     workers.c.id,
     select(runs.c.state)
-    .where(runs.c.worker_id == workers.c.id, runs.c.state != RunState.ACTIVE.value)
-    .order_by(runs.c.id.desc())
+    .where(equals(runs.c.worker_id, workers.c.id), runs.c.state != RunState.ACTIVE.value)
+    .order_by(runs.c.worker_id.desc(), runs.c.id.desc())
     .limit(1)
     .scalar_subquery()
     .label("state"),

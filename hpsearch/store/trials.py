@@ -20,6 +20,7 @@ from hpsearch.records import (
     TrialState,
     plan_digest,
 )
+from hpsearch.store.by_index import equals
 from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import trials
 from hpsearch.store.types import Timestamp
@@ -48,10 +49,10 @@ _WAITING = (
     select(trials)
     .where(
         trials.c.study_id == bindparam("study"),
-        trials.c.state == TrialState.WAITING.value,
+        equals(trials.c.state, TrialState.WAITING.value),
         trials.c.id > bindparam("after"),
     )
-    .order_by(trials.c.id)
+    .order_by(trials.c.state, trials.c.id)
     .limit(bindparam("most"))
 )
 _CLAIM = (
