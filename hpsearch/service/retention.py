@@ -58,8 +58,10 @@ def _drop(db: Database, study_id: StudyId, rule: Prune) -> tuple[int, int]:
         study = studies.lock(tx, study_id)
         if study is None or study.study.finished_at is None:  # deleted, or awake again
             return 0, 0
-        leftover_rows.note(tx, [study_id])
-        return retention.drop(tx, retention.others(tx, study_id, _kept(tx, study_id, rule)))
+        curves, files = retention.drop(tx, retention.others(tx, study_id, _kept(tx, study_id, rule)))
+        if files:
+            leftover_rows.note(tx, [study_id])
+        return curves, files
 
 
 def _count(db: Database, study_id: StudyId, rule: Prune) -> tuple[int, int]:

@@ -14,10 +14,11 @@ CHUNK = 500
 
 def ended_before(tx: Transaction, before: datetime) -> list[StudyId]:
     """Studies that ended before a time and still hold something heavy."""
-    runs_of_study = select(runs.c.id).where(runs.c.study_id == studies.c.id)
     heavy = or_(
-        exists().where(metric_chunks.c.run_id.in_(runs_of_study)),
-        exists().where(checkpoints.c.run_id.in_(runs_of_study)),
+        *(
+            exists().where(runs.c.study_id == studies.c.id, part.c.run_id == runs.c.id)
+            for part in (metric_chunks, checkpoints)
+        )
     )
     wanted = select(studies.c.id).where(
         studies.c.state.in_(FINISHED_STUDY_STATES), studies.c.finished_at < before, heavy

@@ -90,6 +90,14 @@ def test_the_best_keep_all_and_the_others_their_results_over_each_database(
     assert len(stored(settings)) == 12
 
 
+def test_a_study_without_curves_and_checkpoints_is_not_spoken_of(http: TestClient) -> None:
+    play(http, "ended", points=2)
+    post_spec(http, grid_spec("cancelled", points=2))
+    http.post(f"{API}/studies/cancelled/cancel")
+    pruned = http.post(f"{API}/maintenance:prune", json={"days": 0, "keep_best": 1}).json()
+    assert pruned["studies"] == [http.get(f"{API}/studies/ended").json()["id"]]
+
+
 def test_a_study_under_way_is_left_alone(http: TestClient) -> None:
     ended = play(http, "ended", points=2)
     under_way = play(http, "under-way", points=2, plan=3)
