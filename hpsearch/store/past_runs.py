@@ -11,6 +11,7 @@ from hpsearch.store.engine import Transaction
 from hpsearch.store.runs import RunRow, row_of
 from hpsearch.store.tables import runs, workers
 
+_ENDED = tuple(state.value for state in RunState if state is not RunState.ACTIVE)
 # Every lease asks: built once.
 _LAST_ENDED = (
     select(runs)
@@ -93,7 +94,7 @@ def last_end_in_pack(tx: Transaction, row: RunRow) -> datetime | None:
         select(func.max(runs.c.finished_at, type_=runs.c.finished_at.type)).where(
             runs.c.worker_id == row.run.worker_id,
             runs.c.request_id == row.request_id,
-            runs.c.state != RunState.ACTIVE,
+            runs.c.state.in_(_ENDED),  # named, for the index
             runs.c.id != row.id,
         )
     ).scalar()

@@ -162,7 +162,7 @@ runs = Table(
     Column("finished_at", Timestamp),
     UniqueConstraint("trial_id", "epoch"),
     Index("ix_runs_state_lease_until", "state", "lease_until"),  # the reaper
-    Index("ix_runs_worker_id_state", "worker_id", "state"),
+    Index("ix_runs_worker_id_state_request_id", "worker_id", "state", "request_id"),  # packs
     Index("ix_runs_worker_id_id", "worker_id", "id"),  # the breaker
     Index("ix_runs_study_id_state", "study_id", "state"),
     sqlite_autoincrement=True,

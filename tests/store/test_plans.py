@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, insert, text
 
-from hpsearch.records import Budget, Program, StageKind, StudyId, TrialPlan, WorkerId
+from hpsearch.records import Budget, Program, RunId, StageKind, StudyId, TrialPlan, WorkerId
 from hpsearch.spec import parse_spec
 from hpsearch.store import events, past_runs, runs, stages, studies, tables, trials
 from hpsearch.store.engine import Database, Transaction
@@ -54,10 +54,16 @@ def lived_in(db: Database) -> Database:
         }
         when = {"registered_at": now, "last_seen_at": now}
         tx.execute(insert(tables.workers), [{"name": n, "labels": [], **worker, **when} for n in "abcde"])
-        run = {"epoch": 1, "slot": 0, "request_id": "r", "state": "completed", "message": "", "stop": False}
+        run = {"epoch": 1, "slot": 0, "state": "completed", "message": "", "stop": False}
         more = {"study_id": 1, "last_seq": 0, "lease_until": now, "started_at": now}
         known = [(1 if trial <= MANY // 20 else 2 + trial % 4, trial) for trial in range(1, MANY + 1)]
-        tx.execute(insert(tables.runs), [{"worker_id": w, "trial_id": t, **run, **more} for w, t in known])
+        tx.execute(
+            insert(tables.runs),
+            [
+                {"worker_id": w, "trial_id": t, "request_id": f"request-{t // 16}", **run, **more}
+                for w, t in known
+            ],
+        )
         happened = {"kind": "study_changed", "data": {}, "at": now}
         tx.execute(insert(tables.events), [{"study_id": min(w, 2), **happened} for w, _ in known])
     if db.dialect == "postgresql":  # does it by itself within a minute; SQLite never
@@ -76,10 +82,14 @@ def lived_in(db: Database) -> Database:
         ),
         (lambda tx: past_runs.last_states(tx, [WorkerId(1)]), "ix_runs_worker_id_id"),
         (lambda tx: past_runs.last_ended(tx, WorkerId(1), 10), "ix_runs_worker_id_id"),
+        (
+            lambda tx: past_runs.last_end_in_pack(tx, runs.lock(tx, [RunId(7)])[RunId(7)]),
+            "ix_runs_worker_id_state_request_id",
+        ),
         (lambda tx: events.after(tx, StudyId(2), 5, 10), "ix_events_study_id_id"),
         (lambda tx: events.newest(tx, StudyId(1)), "ix_events_study_id_id"),
     ],
-    ids=["waiting", "expired", "last states", "last ended", "events after", "newest event"],
+    ids=["waiting", "expired", "last states", "last ended", "pack", "events after", "newest event"],
 )
 def test_frequent_queries_are_answered_by_their_index(
     lived_in: Database, ask: Callable[[Transaction], Any], index: str
@@ -93,7 +103,7 @@ def test_frequent_queries_are_answered_by_their_index(
     with lived_in.read() as tx:
         event.listen(tx, "before_cursor_execute", note)
         ask(tx)
-        ((statement, parameters),) = asked
+        statement, parameters = asked[-1]
         explain = "EXPLAIN QUERY PLAN " if lived_in.dialect == "sqlite" else "EXPLAIN "
         found = " ".join(str(row[-1]) for row in tx.exec_driver_sql(explain + statement, parameters))
     assert index in found
