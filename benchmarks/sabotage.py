@@ -32,6 +32,8 @@ SIM = "tests/faults/test_simulator.py::"
 LEASES = "tests/service/test_leases.py::"
 REAPER = "tests/service/test_reaper.py::"
 LOCKS = "tests/service/test_study_locks.py::test_who_locks_a_study_waits_for_who_has_it"
+CORNERS = "tests/service/test_lease_corners.py::"
+SWEEP = "tests/operations/test_sweep.py::"
 FOREIGN = "tests/security/test_foreign_writes.py::"
 PAUSE = f"{SIM}test_a_worker_that_stands_still_there_changes_no_result[before result]"
 CRASH = f"{SIM}test_a_server_that_dies_at_any_commit_loses_nothing"
@@ -184,6 +186,48 @@ GUARDS = (
         "if found != self._wanted:",
         "if False:",
         ("tests/api/test_checkpoints.py",),
+    ),
+    Guard(
+        "late: a checkpoint replaces none of a later step",
+        "hpsearch/service/checkpoints.py",
+        "last is not None and last.step > new.step",
+        "False",
+        (f"{CORNERS}test_a_last_checkpoint_that_comes_after_a_later_one_changes_nothing",),
+    ),
+    Guard(
+        "late: a file that is gone is not registered",
+        "hpsearch/service/checkpoints.py",
+        "if new.path in gone:",
+        "if False:",
+        (f"{CORNERS}test_a_checkpoint_whose_file_was_replaced_meanwhile_is_to_be_sent_again_unless_a_later_one_came",),
+    ),
+    Guard(
+        "sweep: what a run may be about to register stays",
+        "hpsearch/service/retention.py",
+        "if past_runs.under_way(tx, study_id):",
+        "if False:",
+        (f"{SWEEP}test_a_study_under_way_keeps_what_is_not_registered_yet",),
+    ),
+    Guard(
+        "sweep: files are noted with the rows that go",
+        "hpsearch/store/studies.py",
+        "    leftovers.note(tx, gone)\n",
+        "",
+        (f"{SWEEP}test_what_a_killed_server_did_not_remove_the_next_one_does",),
+    ),
+    Guard(
+        "sweep: a newer note is not forgotten",
+        "hpsearch/store/leftovers.py",
+        "leftovers.c.id.in_(notes)",
+        "leftovers.c.id > 0",
+        (f"{SWEEP}test_a_study_that_is_deleted_while_its_pruned_files_are_removed_is_swept_again",),
+    ),
+    Guard(
+        "home: another database's files are left alone",
+        "api/sweep.py",
+        "claim_home(held.db, home)",
+        "pass",
+        (f"{SWEEP}test_another_databases_files_are_left_alone",),
     ),
     Guard(
         "spool: what was measured in an outage is sent after it",
