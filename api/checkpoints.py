@@ -141,12 +141,12 @@ def discard(path: Path) -> None:
 
 
 def drop_older(kept: Path, name: str) -> None:
-    """Of the older files called `name` beside `kept`, leave only the newest: two in all, and those that still wait to be
-    registered."""
+    """Of the files called `name` beside `kept` that are older, leave the newest. Newer ones may wait to be registered."""
     with suppress(OSError):  # what can't be removed is kept
-        files = {path: path.stat().st_mtime_ns for path in kept.parent.glob(f"{name}-*.safetensors")}
-        older = [path for path in files if path != kept and files[path] <= files[kept]]
-        for path in sorted(older, key=files.__getitem__)[:-1]:
+        newest = kept.stat().st_mtime_ns
+        ages = {path: path.stat().st_mtime_ns for path in kept.parent.glob(f"{name}-*.safetensors")}
+        older = [path for path in ages if path != kept and ages[path] <= newest]
+        for path in sorted(older, key=ages.__getitem__)[:-1]:
             path.unlink(missing_ok=True)
 
 
@@ -154,17 +154,24 @@ def drop_parts(home: Home, *, older_than: float) -> int:
     """Remove what is left of uploads that a killed server never finished; how many. `older_than`: a time as files
     bear it, before which no upload under way has written last."""
     dropped = 0
-    for path in _files_below(home.checkpoints):
-        with suppress(OSError):  # finished, or gone, meanwhile
-            if path.suffix == ".part" and path.stat().st_mtime < older_than:
-                path.unlink()
-                dropped += 1
+    for folder, _, names in os.walk(home.checkpoints):  # passes over what can't be read
+        for path in (Path(folder, name) for name in names if name.endswith(".part")):
+            with suppress(OSError):  # finished, or gone, meanwhile
+                if path.stat().st_mtime < older_than:
+                    path.unlink()
+                    dropped += 1
     return dropped
 
 
 def files_of(home: Home, study_id: StudyId) -> list[Path]:
-    """All that lies in the study's folder, as paths of checkpoints are registered. Raises OSError."""
-    return [path.relative_to(home.checkpoints) for path in _files_below(checkpoint_folder(home, study_id))]
+    """All that lies in the study's folder, as paths of checkpoints are registered. Raises OSError for what can't be read."""
+    walk = os.walk(checkpoint_folder(home, study_id), onerror=_unless_gone)
+    return [Path(folder, name).relative_to(home.checkpoints) for folder, _, names in walk for name in names]
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def drop(home: Home, study_id: StudyId, lost: Iterable[Path]) -> int:
@@ -187,16 +194,6 @@ def drop(home: Home, study_id: StudyId, lost: Iterable[Path]) -> int:
     if problem is not None:
         raise problem
     return dropped
-
-
-def _files_below(folder: Path) -> list[Path]:
-    """Folders that vanish meanwhile have none. Raises OSError for what can't be read."""
-    return [Path(where, name) for where, _, names in os.walk(folder, onerror=_unless_gone) for name in names]
-
-
-def _unless_gone(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
 
 
 @contextmanager

@@ -171,8 +171,11 @@ async def put_checkpoint(
 
 
 def _folder(held: Resources, run: RunId, worker: WorkerId, caller: TokenId) -> Path:
-    """A folder of this run alone, below its study's. Raises LeaseLost for who does not hold the run, and Conflict where
-    the home keeps another database's by now: before anything is written, that fills no disk."""
+    """A folder of this run alone, below its study's.
+
+    Asked before anything is written, it saves the disk from what is refused: raises LeaseLost for who does not hold the
+    run, and Conflict where the home keeps another database's checkpoints by now.
+    """
     claim_home(held.db, held.settings.home)
     study = checkpoints.study_of_holder(held.db, run, worker, by=caller, now=held.clock())
     return checkpoint_folder(held.settings.home, study) / str(run)

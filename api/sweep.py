@@ -13,15 +13,15 @@ from hpsearch.service import retention
 def sweep(held: Resources, only: Collection[StudyId] | None = None) -> int:
     """Remove what is left over of all such studies, or of some; how many files.
 
-    What the disk does not let go, and what belongs to a study that is under way again, waits for the next sweep.
+    What the disk does not let go, and what belongs to a study that is under way again, waits for the next hour's sweep.
     """
     log = logging.getLogger("api")
     home = held.settings.home
     removed = 0
     try:
         claim_home(held.db, home)
-    except Conflict as foreign:
-        log.warning("files left over", extra={"why": str(foreign)})
+    except (Conflict, OSError) as problem:
+        log.warning("files left over", extra={"why": str(problem)})
         return 0
     for study, notes in retention.leftovers(held.db).items():
         if only is not None and study not in only:

@@ -1,4 +1,4 @@
-"""What a server does unasked: it reaps leases, and drops what the retention rule lets go."""
+"""What a server does unasked: it reaps leases, and each hour removes what is left over and what the retention rule lets go."""
 
 import asyncio
 import logging
@@ -81,18 +81,18 @@ async def _pause(stopped: asyncio.Event, seconds: float) -> None:
 
 
 def tidy(held: Resources) -> None:
-    """Remove what is left of uploads an hour ago, what the retention rule lets go, and files that are left over."""
+    """Remove what is left of uploads an hour ago, files that are left over, and what the retention rule lets go."""
     log = logging.getLogger("api")
     parts = drop_parts(held.settings.home, older_than=time.time() - HOUSEKEEPING_SECONDS)
     if parts:
         log.info("unfinished uploads removed", extra={"files": parts})
+    sweep(held)
     if held.settings.retention_days is not None:
         rule = Prune(days=held.settings.retention_days, keep_best=held.settings.retention_best)
         pruned = prune_all(held, rule)
         if pruned.studies:
             facts = pruned.model_dump(exclude={"dry_run", "studies"})
             log.info("pruned", extra={**facts, "studies": len(pruned.studies)})
-    sweep(held)
 
 
 def _tick(held: Resources, monotonic: Callable[[], float]) -> int:

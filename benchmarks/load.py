@@ -8,6 +8,7 @@ summary of that study; curves of 1,000 trials, 120 points each; 200 workers' hea
 
 import argparse
 import itertools
+import math
 import os
 import platform
 import statistics
@@ -230,8 +231,11 @@ def compare_cycles(server: Server, seconds: float, say: Callable[[str, str], Non
     Leaves the study of 100,000 paused; returns the median of packs.
     """
     call = server.caller()
-    ways = {"some": ("single leases", 1, 20_000), "packs": ("packs of 16", 16, 60_000)}
-    ways["many"] = ("single leases, among 100,000 trials", 1, 100_000)
+    ways = {
+        "some": ("single leases", 1, 20_000),
+        "packs": ("packs of 16", 16, 10 * math.ceil(500 * ROUNDS * seconds)),  # at most 5,000 a second
+        "many": ("single leases, among 100,000 trials", 1, 100_000),
+    }
     found: dict[str, list[tuple[float, float]]] = {study: [] for study in ways}
     for study, (_, _, points) in ways.items():
         call("POST", "/studies", grid(study, points))

@@ -313,7 +313,7 @@ class Prune(Record):
 
 
 class Pruned(Record):
-    """What was dropped, or would be: `curves` counts stored stretches, `files` what was removed of these studies."""
+    """What was dropped, or would be: `curves` counts stored stretches, `files` all that was removed from the disk."""
 
     studies: tuple[StudyId, ...]
     curves: int

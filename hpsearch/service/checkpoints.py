@@ -124,7 +124,7 @@ def _register_all(
 def _judge(
     row: RunRow | None, new: NewCheckpoint, last: Checkpoint | None, gone: Collection[Path]
 ) -> Answer | Refusal:
-    """`last`: the run's checkpoint of that name so far."""
+    """`last`: the run's `last` checkpoint so far."""
     refused = _refusal(row, new.run_id, new.worker_id, new.by)
     if refused is not None:
         return refused

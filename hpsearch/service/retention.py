@@ -16,6 +16,7 @@ def prune(db: Database, rule: Prune, *, now: datetime) -> Pruned:
     """Drop curves, checkpoints and logs by the rule; one transaction a study. Params, values, metrics and
     events of every trial stay, and so do the logs of failed ones. `dry_run` only counts."""
     with db.read() as tx:
+        allow_long_statements(tx)
         ended = retention.ended_before(tx, now - timedelta(days=rule.days))
     curves = files = 0
     for study_id in ended:

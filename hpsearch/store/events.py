@@ -11,6 +11,7 @@ from hpsearch.store.engine import Transaction
 from hpsearch.store.tables import events
 
 _ADD = insert(events)
+LOOKED_BACK = 1_000  # events, lest each refused write reads all of a study's
 
 
 def add(tx: Transaction, study_id: StudyId, kind: str, data: dict[str, Any], *, now: datetime) -> None:
@@ -29,12 +30,16 @@ def after(tx: Transaction, study_id: StudyId, event_id: int, limit: int) -> list
 
 
 def newest_of(tx: Transaction, study_id: StudyId, kind: str, limit: int, *, since: datetime) -> list[Event]:
-    """At most `limit` of the study's events of this kind that happened after `since`, the newest first."""
-    mine = (events.c.study_id == study_id, events.c.kind == kind, events.c.at > since)
-    return [
-        _event(row)
-        for row in tx.execute(select(events).where(*mine).order_by(events.c.id.desc()).limit(limit))
-    ]
+    """At most `limit` events of this kind that happened after `since`, among the study's last thousand; the newest first."""
+    last = (
+        select(events)
+        .where(equals(events.c.study_id, study_id))
+        .order_by(events.c.study_id.desc(), events.c.id.desc())
+        .limit(LOOKED_BACK)
+        .subquery()
+    )
+    mine = select(last).where(last.c.kind == kind, last.c.at > since)
+    return [_event(row) for row in tx.execute(mine.order_by(last.c.id.desc()).limit(limit))]
 
 
 def newest(tx: Transaction, study_id: StudyId) -> int:

@@ -1,9 +1,9 @@
 """What runs did: how the last of a worker and of others ended, and how long slots were busy."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 
 from hpsearch.records import RunState, StudyId, TrialId, WorkerId
 from hpsearch.store.by_index import equals
@@ -11,6 +11,7 @@ from hpsearch.store.engine import Transaction
 from hpsearch.store.runs import RunRow, row_of
 from hpsearch.store.tables import runs, workers
 
+RESULTS = (RunState.COMPLETED, RunState.DIVERGED, RunState.PRUNED)
 _ENDED = tuple(state.value for state in RunState if state is not RunState.ACTIVE)
 # Every lease asks: built once.
 _LAST_ENDED = (
@@ -51,14 +52,7 @@ def last_ended_by_others(tx: Transaction, study_id: StudyId, worker_id: WorkerId
     """The study's runs that other workers (by name) brought to an end of their own, newest first."""
     same = select(workers.c.name).where(workers.c.id == worker_id).scalar_subquery()
     own = select(workers.c.id).where(workers.c.name == same)
-    ends = (RunState.COMPLETED, RunState.DIVERGED, RunState.PRUNED, RunState.FAILED)
-    rows = tx.execute(
-        select(runs)
-        .where(runs.c.study_id == study_id, runs.c.state.in_(ends), runs.c.worker_id.not_in(own))
-        .order_by(runs.c.id.desc())
-        .limit(limit)
-    )
-    return [row_of(row) for row in rows]
+    return _last(tx, study_id, (*RESULTS, RunState.FAILED), limit, runs.c.worker_id.not_in(own))
 
 
 def others_are_active(tx: Transaction, study_id: StudyId, worker_id: WorkerId) -> bool:
@@ -101,11 +95,19 @@ def last_end_in_pack(tx: Transaction, row: RunRow) -> datetime | None:
 
 
 def last_results(tx: Transaction, study_id: StudyId, limit: int) -> list[RunRow]:
-    """The study's runs that brought a result, newest first: an index holds those of each state in order."""
+    """The study's runs that brought a result, newest first."""
+    return _last(tx, study_id, RESULTS, limit)
+
+
+def _last(
+    tx: Transaction, study_id: StudyId, states: Iterable[RunState], limit: int, *also: ColumnElement[bool]
+) -> list[RunRow]:
+    """The study's newest runs in these states: an index holds those of each state in order."""
     found: list[RunRow] = []
-    for state in (RunState.COMPLETED, RunState.DIVERGED, RunState.PRUNED):
-        wanted = select(runs).where(runs.c.study_id == study_id, runs.c.state == state)
-        found += map(row_of, tx.execute(wanted.order_by(runs.c.id.desc()).limit(limit)))
+    for state in states:
+        wanted = select(runs).where(runs.c.study_id == study_id, equals(runs.c.state, state.value), *also)
+        newest = wanted.order_by(runs.c.state.desc(), runs.c.id.desc()).limit(limit)
+        found += map(row_of, tx.execute(newest))
     return sorted(found, key=lambda row: row.id, reverse=True)[:limit]
 
 

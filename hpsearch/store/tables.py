@@ -164,7 +164,7 @@ runs = Table(
     Index("ix_runs_state_lease_until", "state", "lease_until"),  # the reaper
     Index("ix_runs_worker_id_state_request_id", "worker_id", "state", "request_id"),  # packs
     Index("ix_runs_worker_id_id", "worker_id", "id"),  # the breaker
-    Index("ix_runs_study_id_state", "study_id", "state"),
+    Index("ix_runs_study_id_state_id", "study_id", "state", "id"),
     sqlite_autoincrement=True,
 )
 
