@@ -50,7 +50,7 @@ def test_a_second_database_on_a_home_with_checkpoints_is_refused_with_one_senten
     other = f"sqlite:///{tmp_path / 'other.db'}"
     for _ in range(2):  # being refused changes nothing
         process = run_server(settings, "--database-url", other)
-        output, error = process.communicate(timeout=30)
+        output, error = told_by(process)
         said = " ".join(error.split())
         assert process.returncode == 4
         assert output == ""
