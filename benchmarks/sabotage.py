@@ -32,7 +32,7 @@ SIM = "tests/faults/test_simulator.py::"
 LEASES = "tests/service/test_leases.py::"
 REAPER = "tests/service/test_reaper.py::"
 LOCKS = "tests/service/test_study_locks.py::test_who_locks_a_study_waits_for_who_has_it"
-CORNERS = "tests/service/test_lease_corners.py::"
+CHECKPOINTS = "tests/service/test_checkpoints.py::"
 SWEEP = "tests/operations/test_sweep.py::"
 FOREIGN = "tests/security/test_foreign_writes.py::"
 PAUSE = f"{SIM}test_a_worker_that_stands_still_there_changes_no_result[before result]"
@@ -171,7 +171,7 @@ GUARDS = (
         "hpsearch/service/checkpoints.py",
         "row.run.worker_id != worker_id or ",
         "",
-        ("tests/service/test_lease_corners.py",),
+        ("tests/service/test_checkpoints.py",),
     ),
     Guard(
         "digest: a damaged checkpoint is not handed out",
@@ -192,14 +192,14 @@ GUARDS = (
         "hpsearch/service/checkpoints.py",
         "last is not None and last.step > new.step",
         "False",
-        (f"{CORNERS}test_a_last_checkpoint_that_comes_after_a_later_one_changes_nothing",),
+        (f"{CHECKPOINTS}test_a_last_checkpoint_that_comes_after_a_later_one_changes_nothing",),
     ),
     Guard(
         "late: a file that is gone is not registered",
         "hpsearch/service/checkpoints.py",
         "if new.path in gone:",
         "if False:",
-        (f"{CORNERS}test_a_checkpoint_whose_file_was_replaced_meanwhile_is_to_be_sent_again_unless_a_later_one_came",),
+        (f"{CHECKPOINTS}test_a_checkpoint_whose_file_was_replaced_meanwhile_is_to_be_sent_again_unless_a_later_one_came",),
     ),
     Guard(
         "sweep: what a run may be about to register stays",

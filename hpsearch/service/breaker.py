@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 
 from hpsearch.records import (
     FailureReason,
-    RunState,
     StudyId,
     StudyState,
     Trial,
@@ -34,7 +33,6 @@ MOST_DOUBLINGS = 6  # about an hour
 OF_THE_MACHINE = frozenset(
     {FailureReason.ERROR, FailureReason.CRASHED, FailureReason.STALLED, FailureReason.TASK_NOT_ALLOWED}
 )
-RESULTS = frozenset({RunState.COMPLETED, RunState.DIVERGED, RunState.PRUNED})
 # One look back must see the whole streak through runs that say nothing (released, cancelled).
 LOOK_BACK = 4 * (STREAK + MOST_DOUBLINGS)
 
@@ -58,7 +56,7 @@ class Suspension:
 def suspects(tx: Transaction, worker_ids: Collection[WorkerId]) -> set[WorkerId]:
     """Those whose last run brought no result: who does well is not looked at again."""
     states = past_runs.last_states(tx, worker_ids)
-    return {worker_id for worker_id, state in states.items() if state not in RESULTS}
+    return {worker_id for worker_id, state in states.items() if state not in past_runs.RESULTS}
 
 
 def suspension(tx: Transaction, worker_id: WorkerId) -> Suspension | None:
@@ -104,7 +102,7 @@ def _others_do_well(tx: Transaction, study_id: StudyId, worker_id: WorkerId) -> 
     """Their last runs all brought results; or too few have ended, and others are still at it: a machine that
     fails at once must not eat a study whose trials take hours."""
     others = past_runs.last_ended_by_others(tx, study_id, worker_id, OTHERS)
-    if any(row.run.state not in RESULTS for row in others):
+    if any(row.run.state not in past_runs.RESULTS for row in others):
         return False
     return len(others) >= FEWEST_OTHERS or past_runs.others_are_active(tx, study_id, worker_id)
 
@@ -113,7 +111,7 @@ def _streak(ended: Sequence[RunRow]) -> list[RunRow]:
     """The failures since the last result, newest first."""
     streak = []
     for row in ended:
-        if row.run.state in RESULTS:
+        if row.run.state in past_runs.RESULTS:
             break
         if row.run.reason in OF_THE_MACHINE:
             streak.append(row)
