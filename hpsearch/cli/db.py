@@ -96,9 +96,10 @@ def prune(
         show.document(pruned)
     else:
         would = "would drop" if dry_run else "dropped"
+        noun = "study" if len(pruned.studies) == 1 else "studies"
         show.note(
             f"{would} {pruned.curves} stretches of curves and {pruned.checkpoints} checkpoints of "
-            f"{len(pruned.studies)} studies"
+            f"{len(pruned.studies)} {noun}"
         )
 
 

@@ -136,7 +136,7 @@ def test_the_command_says_what_it_would_drop(settings: Settings, hpsearch: Hpsea
         trials = play(http, "ended")
         options = ["--home", settings.home.path, "--days", "0", "--keep-best", "1"]
         dry = hpsearch("db", "prune", *options, "--dry-run")
-        assert "would drop 3 stretches of curves and 6 checkpoints of 1 studies" in dry.err
+        assert "would drop 3 stretches of curves and 6 checkpoints of 1 study\n" in dry.err
         assert kept(http, trials) == [True] * 4
         done = hpsearch("db", "prune", *options, "--json")
         assert json.loads(done.out)["files"] == 6
