@@ -1,6 +1,5 @@
 """Runs the server: lock and database, then the socket, then uvicorn; and tells the home where it listens."""
 
-import gc
 import os
 import socket
 import sys
@@ -12,7 +11,7 @@ from types import FrameType
 
 import uvicorn
 
-from api import logs
+from api import logs, memory
 from api.app import create_app
 from api.bounded_http import BoundedHttp
 from api.resources import Resources, ensure_local_token, open_resources
@@ -25,8 +24,6 @@ from hpsearch.service import tokens
 GRACE_SECONDS = 5  # for requests under way when the server is told to end
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104
 KEEP_ALIVE_SECONDS = 75  # longer than a worker's pause between heartbeats, so that connections are reused
-# New objects between two looks for cycles. Python's 700 are less than one request makes.
-NEW_OBJECTS = 20_000
 
 
 def serve(settings: Settings, *, ready: Callable[[ServerAddress], None] | None = None) -> None:
@@ -35,9 +32,10 @@ def serve(settings: Settings, *, ready: Callable[[ServerAddress], None] | None =
     Raises Conflict where another server runs on the home, HpsearchError for a taken port, InvalidInput
     where others could reach a server that nobody could log in to.
     """
+    memory.share_arenas()
     logs.configure(settings.log_level, sys.stderr)
     with _listening(settings, ready or _nobody) as (server, listener):
-        _collect_less()
+        memory.collect_less()
         server.run(sockets=[listener])
 
 
@@ -56,16 +54,6 @@ def background(settings: Settings) -> Iterator[ServerAddress]:
         finally:
             server.should_exit = True
             thread.join()
-
-
-def _collect_less() -> None:
-    """Tell the garbage collector that what the start has made stays, and to look less often at what is new.
-
-    A sixth of the server's time under packs of 16 went into it. Only where the process is the server's own.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(NEW_OBJECTS, 10, 10)
 
 
 def _nobody(address: ServerAddress) -> None:

@@ -4,10 +4,9 @@ import json
 import struct
 import zlib
 from collections.abc import Collection, Iterator
-from typing import Any
 
 import numpy as np
-from sqlalchemy import bindparam, select
+from sqlalchemy import Insert, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hpsearch.records import Points, RunId, Series
@@ -23,6 +22,18 @@ _CHUNKS = (
     .where(metric_chunks.c.run_id.in_(bindparam("runs", expanding=True)))
     .order_by(metric_chunks.c.run_id, metric_chunks.c.seq)
 )
+# Each report with output needs these two: built once.
+_LOG = select(run_logs.c.text).where(run_logs.c.run_id == bindparam("run"))
+
+
+def _replacing(new: postgresql.Insert | sqlite.Insert) -> Insert:
+    return new.on_conflict_do_update(index_elements=["run_id"], set_={"text": new.excluded.text})
+
+
+_SET_LOG = {
+    "postgresql": _replacing(postgresql.insert(run_logs)),
+    "sqlite": _replacing(sqlite.insert(run_logs)),
+}
 
 
 def chunks(
@@ -37,20 +48,17 @@ def chunks(
 
 def append_log(tx: Transaction, run_id: RunId, text: str) -> None:
     """Keep the last 64 KiB of a run's output."""
-    old = log(tx, run_id)
-    insert = _insert_log(tx).values(run_id=run_id, text=_tail(old + storable(text)))
-    tx.execute(insert.on_conflict_do_update(index_elements=["run_id"], set_={"text": insert.excluded.text}))
+    _keep(tx, run_id, log(tx, run_id) + storable(text))
 
 
 def set_log(tx: Transaction, run_id: RunId, text: str) -> None:
     """What a dead worker's successor found of a run's output, which holds all that was sent before."""
-    insert = _insert_log(tx).values(run_id=run_id, text=_tail(storable(text)))
-    tx.execute(insert.on_conflict_do_update(index_elements=["run_id"], set_={"text": insert.excluded.text}))
+    _keep(tx, run_id, storable(text))
 
 
 def log(tx: Transaction, run_id: RunId) -> str:
     """A run's output, "" where it had none."""
-    found = tx.execute(select(run_logs.c.text).where(run_logs.c.run_id == run_id)).scalar()
+    found = tx.execute(_LOG, {"run": run_id}).scalar()
     return "" if found is None else str(found)
 
 
@@ -93,5 +101,5 @@ def _tail(text: str) -> str:
     return text.encode()[-LOG_BYTES:].decode("utf-8", "ignore")
 
 
-def _insert_log(tx: Transaction) -> Any:
-    return (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(run_logs)
+def _keep(tx: Transaction, run_id: RunId, text: str) -> None:
+    tx.execute(_SET_LOG[tx.dialect.name], {"run_id": run_id, "text": _tail(text)})

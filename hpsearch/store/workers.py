@@ -26,6 +26,9 @@ _LAST_OF_NAME = (
     .limit(1)
     .with_for_update()
 )
+_IN_SERVICE = select(func.coalesce(func.sum(workers.c.slot_count), 0)).where(
+    workers.c.state == WorkerState.ACTIVE.value, workers.c.last_seen_at >= bindparam("since")
+)
 _OF_START = select(workers).where(
     workers.c.name == bindparam("name"), workers.c.start_id == bindparam("start")
 )
@@ -123,10 +126,7 @@ def names(tx: Transaction) -> Collection[str]:
 
 def slots_in_service(tx: Transaction, *, seen_since: datetime) -> int:
     """Slots of all workers that live and take work."""
-    wanted = select(func.coalesce(func.sum(workers.c.slot_count), 0)).where(
-        workers.c.state == WorkerState.ACTIVE, workers.c.last_seen_at >= seen_since
-    )
-    return int(tx.execute(wanted).scalar_one())
+    return int(tx.execute(_IN_SERVICE, {"since": seen_since}).scalar_one())
 
 
 def set_state(tx: Transaction, worker_id: WorkerId, state: WorkerState) -> None:
