@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from hpsearch.client import Client
 from hpsearch.errors import NotFound
 from hpsearch.home import Home
+from tests.e2e.program import HPSEARCH
 
 pytestmark = pytest.mark.e2e
 
@@ -46,7 +46,7 @@ def study(folder: Path, text: str) -> Path:
 
 
 def start(home: Path, *arguments: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "hpsearch.cli.main", "run", *map(str, arguments), "--home", str(home)]
+    command = [HPSEARCH, "run", *map(str, arguments), "--home", str(home)]
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -73,9 +73,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
 def rows(home: Path, name: str) -> list[dict[str, Any]]:
     """The study's trials, asked of the server that runs on the home or of one for the time of the command."""
     command = ["study", "export", name, "--format", "jsonl", "--home", str(home)]
-    found = subprocess.run(
-        [sys.executable, "-m", "hpsearch.cli.main", *command], capture_output=True, text=True, check=True
-    )
+    found = subprocess.run([HPSEARCH, *command], capture_output=True, text=True, check=True)
     return [json.loads(line) for line in found.stdout.splitlines()]
 
 

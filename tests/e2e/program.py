@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 STUDIES = ROOT / "studies"
 TIMEOUT_SECONDS = 150
+# Not `python -m`: interrupted while it imports something it would die of the signal, where the command exits with 130.
+HPSEARCH = Path(sysconfig.get_path("scripts")) / "hpsearch"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
 def start(home: Path, *arguments: str, cwd: Path | None = None, **settings: str) -> "subprocess.Popen[str]":
     """The command in a session of its own, as a terminal would give it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "hpsearch.cli.main", *arguments],
+        [HPSEARCH, *arguments],
         env=environment(home, **settings),
         cwd=cwd,
         text=True,
