@@ -1,6 +1,7 @@
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ HEAP = 64 << 20  # bytes: what glibc maps for an arena, at a multiple of it; the
 
 
 def heaps(maps: str) -> int:
-    """In how many of its arenas beside the main one a process keeps memory."""
-    ranges = [(int(low, 16), int(high, 16)) for low, high in re.findall(r"^(\w+)-(\w+) ", maps, re.M)]
-    ends = {high for _, high in ranges}
-    starts = {low for low, _ in ranges if low % HEAP == 0}
-    return sum(start + HEAP in ends for start in starts)
+    """In how many of its arenas beside the main one a process keeps memory: what is used, and behind it what is not yet."""
+    lines = re.findall(r"^(\w+)-(\w+) (\S+)", maps, re.M)
+    ranges = [(int(low, 16), int(high, 16), rights) for low, high, rights in lines]
+    return sum(
+        used == "rw-p" and low % HEAP == 0 and (high, rest) == (start, "---p") and end >= low + HEAP
+        for (low, high, used), (start, end, rest) in pairwise(ranges)
+    )
 
 
 @pytest.mark.skipif(
