@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Float, Integer, Select, and_, cast, func, not_, select
+from sqlalchemy import ColumnElement, Float, Integer, Select, and_, bindparam, cast, func, not_, select
 
 from hpsearch.records import StageKind, StudyId, Trial, TrialId, TrialState
 from hpsearch.space import Params
@@ -17,6 +17,10 @@ ORDERS = (
     "finished_at",
 )  # fmt: skip
 Direction = Literal["minimize", "maximize"]
+
+_CONTINUES = select(trials.c.id, trials.c.continues).where(
+    trials.c.id.in_(bindparam("trials", expanding=True))
+)
 
 
 def page(
@@ -148,7 +152,7 @@ def with_chain(tx: Transaction, ids: Collection[TrialId]) -> dict[TrialId, Trial
     known: dict[TrialId, TrialId | None] = {}
     wanted = set(ids)
     while wanted:
-        rows = tx.execute(select(trials.c.id, trials.c.continues).where(trials.c.id.in_(wanted)))
+        rows = tx.execute(_CONTINUES, {"trials": list(wanted)})
         found = {row.id: row.continues for row in rows}
         known |= found
         wanted = {before for before in found.values() if before is not None} - known.keys()

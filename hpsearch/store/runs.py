@@ -55,6 +55,11 @@ _STOP_STATES = (
     .order_by(runs.c.id)
     .with_for_update(of=runs)
 )
+_IDS_OF_TRIALS = (
+    select(runs.c.trial_id, runs.c.id)
+    .where(runs.c.trial_id.in_(bindparam("trials", expanding=True)))
+    .order_by(runs.c.epoch)
+)
 _OF_TRIAL = select(runs).where(runs.c.trial_id == bindparam("trial")).order_by(runs.c.epoch)
 _LOCK_ACTIVE = select(runs).where(_ACTIVE).order_by(runs.c.id).with_for_update()
 _LOCK_OF_WORKER = _LOCK_ACTIVE.where(runs.c.worker_id == bindparam("worker"))
@@ -189,10 +194,7 @@ def of_trial(tx: Transaction, trial_id: TrialId) -> list[Run]:
 def ids_of_trials(tx: Transaction, trial_ids: Collection[TrialId]) -> dict[TrialId, list[RunId]]:
     """Each trial's runs, oldest first."""
     found: dict[TrialId, list[RunId]] = {trial_id: [] for trial_id in trial_ids}
-    rows = tx.execute(
-        select(runs.c.trial_id, runs.c.id).where(runs.c.trial_id.in_(trial_ids)).order_by(runs.c.epoch)
-    )
-    for row in rows:
+    for row in tx.execute(_IDS_OF_TRIALS, {"trials": list(trial_ids)}):
         found[row.trial_id].append(row.id)
     return found
 
