@@ -138,3 +138,19 @@ def test_a_digest_is_planned_once_however_often_it_is_asked_for(db: Database) ->
         (0.1, 1),
         (0.3, 0),
     ]
+
+
+def test_a_plan_that_was_made_for_an_empty_table_is_not_kept_when_it_has_grown(db: Database) -> None:
+    if db.dialect == "sqlite":  # keeps no statistics that nobody asked it for
+        return
+    with db.write() as tx:
+        tx.execute(text("CREATE TEMPORARY TABLE grown (id bigint PRIMARY KEY, state text) ON COMMIT DROP"))
+        tx.execute(text("ANALYZE grown"))
+        tx.execute(text("PREPARE one (bigint) AS SELECT state FROM grown WHERE id = $1"))
+        for _ in range(6):  # five to see what planning costs, then Postgres would keep a plan for all
+            tx.execute(text("EXECUTE one (7)"))
+        tx.execute(text("INSERT INTO grown SELECT n, 'active' FROM generate_series(1, 20000) n"))
+        shown = " ".join(tx.execute(text("EXPLAIN EXECUTE one (7)")).scalars())
+        tx.execute(text("DEALLOCATE one"))
+    assert "Index" in shown, shown
+    assert "Seq Scan" not in shown, shown
