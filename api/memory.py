@@ -14,8 +14,8 @@ NEW_OBJECTS = 20_000
 def share_arenas() -> None:
     """Keep all threads' memory in two arenas: to be called before there are threads.
 
-    The server's threads take turns anyway. Twelve readers at once left it 33 MB larger before, 22 MB since; steady work
-    took 15 MB less. Where the C library is not glibc there is nothing to ask; `MALLOC_ARENA_MAX` has its way.
+    They take turns anyway, and with an arena each a crowd of readers leaves the server larger for good. Where the C library is
+    not glibc there is nothing to ask; `MALLOC_ARENA_MAX` has its way.
     """
     ask = getattr(ctypes.CDLL(None), "mallopt", None)
     if ask is not None and "MALLOC_ARENA_MAX" not in os.environ:

@@ -1,6 +1,6 @@
 """T15: a server under steady work for as long as one likes; does it grow?
 
-`python -m benchmarks.soak [--minutes N] [--workers N] [--trial-seconds S] [--database sqlite|postgres]`: workers train one study of small trials after
+`python -m benchmarks.soak [--minutes N] [--workers N] [--database sqlite|postgres]`: workers train one study of small trials after
 another, a reader looks at lists, curves and the summary, and the server's resident memory and open files are sampled.
 The slope of the memory is that of a straight line through the means of each half minute of the second half of the
 time, with its 95 % bounds (Student's t, the means taken as independent): before, SQLite fills the page caches of its
@@ -75,10 +75,8 @@ def growth(samples: list[Sample]) -> Growth:
 class Soak:
     """A fleet that is never hurt. `trials` counts those of the studies that have ended."""
 
-    def __init__(
-        self, folder: Path, workers: int, database: PostgresProcess | None, trial_seconds: float
-    ) -> None:
-        script = Script(trials=TRIALS, workers=workers, lease_seconds=30, trial_seconds=trial_seconds)
+    def __init__(self, folder: Path, workers: int, database: PostgresProcess | None) -> None:
+        script = Script(trials=TRIALS, workers=workers, lease_seconds=30, trial_seconds=0.25)
         self._fleet = Fleet(folder, script, database)
         self._studies = 0
         self.trials = 0
@@ -125,9 +123,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument(
-        "--trial-seconds", type=float, default=0.25, help="less is more work in the same time"
-    )
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--figures", type=Path, help="append the row of benchmarks/faults.md there")
     chosen = parser.parse_args()
@@ -136,7 +131,7 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         database = PostgresProcess(folder / "pg") if chosen.database == "postgres" else None
-        with Soak(folder / "fleet", chosen.workers, database, chosen.trial_seconds) as soak:
+        with Soak(folder / "fleet", chosen.workers, database) as soak:
             samples = []
             for sample in soak.samples(chosen.minutes):
                 samples.append(sample)

@@ -22,8 +22,8 @@ def engine(url: URL) -> Engine:
     options = (
         f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={LOCK_SECONDS}s"
         f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_SECONDS}s -c timezone=UTC"
-        # A plan that is kept was made for the table as it was: one of a few rows is read whole, for a minute after it
-        # has grown to thousands. To plan anew each time costs nothing that could be measured.
+        # A plan that is kept was made for the table as it was: one of a few rows is read whole even when it has grown to
+        # thousands, until autovacuum has seen that.
         " -c plan_cache_mode=force_custom_plan"
     )
     try:

@@ -58,6 +58,8 @@ def test_steady_work_leaves_nothing_to_the_garbage_collector(settings: Settings)
 
         def work_and_look(number: int) -> None:
             run = lease(http, worker, request_id=f"request-{number}").leases[0]
+            beat = http.post(f"{API}/workers/{worker}/heartbeat", json={"runs": [run.run_id]})
+            assert beat.json()["lost"] == []
             report = {
                 "run_id": run.run_id,
                 "seq": 0,
