@@ -7,7 +7,6 @@ completed more than once, stuck if a trial is still RUNNING at the end.
 """
 
 import argparse
-import multiprocessing
 import os
 import random
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 
 from benchmarks.fault_rows import FaultRow
 from tests.faults.chaos import Script, run
+from tests.faults.children import ForkServer
 from tests.faults.postgres_process import PostgresProcess
 
 WORKERS = 8
@@ -65,7 +65,7 @@ def storage_of(url: str) -> Any:
         url,
         heartbeat_interval=HEARTBEAT,
         grace_period=GRACE,
-        failed_trial_callback=optuna.storages.RetryFailedTrialCallback(max_retry=3),
+        heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=3),
     )
 
 
@@ -103,13 +103,10 @@ def optuna_row(url: str, points: int, kills: int, seed: int) -> Row:
     import optuna  # noqa: PLC0415 - the peer
 
     study_of(url, points)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["optuna", "sqlalchemy", "benchmarks.duel"])
+    fork_server = ForkServer(["optuna", "sqlalchemy", "benchmarks.duel"])
 
     def start() -> BaseProcess:
-        process = context.Process(target=optuna_worker, args=(url, points), daemon=True)
-        process.start()
-        return process
+        return fork_server.start(optuna_worker, url, points)
 
     rng = random.Random(seed)
     processes = [start() for _ in range(WORKERS)]

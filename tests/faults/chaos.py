@@ -1,6 +1,5 @@
 """A fleet of real processes, killed without warning while it works; and what the checker says afterwards."""
 
-import multiprocessing
 import os
 import random
 import signal
@@ -25,6 +24,7 @@ from hpsearch.spec import StudySpec, parse_spec
 from hpsearch.store.engine import Database
 from tests.faults import checker
 from tests.faults.checker import Violation
+from tests.faults.children import ForkServer
 from tests.faults.history import History
 from tests.faults.history import read as read_history
 from tests.faults.postgres_process import PostgresProcess
@@ -32,7 +32,7 @@ from tests.faults.work import Work, work
 
 STUDY = "chaos"
 LOOK_SECONDS = 0.05
-# By the fork server: each process has them at once. The last is what a client imports when it is made.
+# The last is what a client imports when it is made.
 PRELOADED = ["tests.faults.chaos", "httpcore2"]
 
 
@@ -91,15 +91,14 @@ def grid_of(trials: int, name: str = STUDY) -> StudySpec:
 
 
 class Fleet:
-    """Servers and workers as processes of a fork server: a restart takes milliseconds, not a second of imports."""
+    """Servers and workers, each a process."""
 
     def __init__(self, folder: Path, script: Script, database: PostgresProcess | None) -> None:
         self.script = script
         self.folder = folder
         self.database = database
         self.rng = random.Random(script.seed)
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(PRELOADED)
+        self._fork_server = ForkServer(PRELOADED)
         home = Home(folder / "home")
         url = None if database is None else database.url
         self.settings = [
@@ -125,7 +124,7 @@ class Fleet:
             pass
         token = self.settings[0].home.read_token()
         assert token is not None
-        self.servers = [self._run(serve, one) for one in self.settings]
+        self.servers = [self._fork_server.start(serve, one) for one in self.settings]
         self.client = Client(self.url(0), token, patience_seconds=60)
         for number in range(self.script.workers):
             told = Work(
@@ -140,7 +139,7 @@ class Fleet:
                 max_trials=self.script.max_trials,
             )
             self._works.append(told)
-            self.workers.append(self._run(work, told))
+            self.workers.append(self._fork_server.start(work, told))
 
     def url(self, server: int) -> str:
         return f"http://127.0.0.1:{self.settings[server].port}"
@@ -149,18 +148,18 @@ class Fleet:
         number = self.rng.randrange(len(self.workers))
         _kill(self.workers[number])
         told = replace(self._works[number], seed=self.rng.randrange(2**31))
-        self.workers[number] = self._run(work, told)
+        self.workers[number] = self._fork_server.start(work, told)
 
     def kill_server(self) -> None:
         number = self.rng.randrange(len(self.servers))
         _kill(self.servers[number])
-        self.servers[number] = self._run(serve, self.settings[number])
+        self.servers[number] = self._fork_server.start(serve, self.settings[number])
 
     def stop_server(self) -> None:
         _kill(self.servers[0])
 
     def start_server(self) -> None:
-        self.servers[0] = self._run(serve, self.settings[0])
+        self.servers[0] = self._fork_server.start(serve, self.settings[0])
 
     def kill_database(self) -> None:
         assert self.database is not None
@@ -176,7 +175,7 @@ class Fleet:
                     self._wake_later(seen)
         for number, server in enumerate(self.servers):
             if not server.is_alive():  # it started while the database was away
-                self.servers[number] = self._run(serve, self.settings[number])
+                self.servers[number] = self._fork_server.start(serve, self.settings[number])
 
     def stop(self) -> None:
         for process in [*self.workers, *self.servers]:
@@ -188,11 +187,6 @@ class Fleet:
         if time.monotonic() - since > 1.5 * self.script.lease_seconds:
             del self._stopped[process.pid]
             process.send_signal(signal.SIGCONT)
-
-    def _run(self, target: Callable[..., None], argument: object) -> BaseProcess:
-        process = self._context.Process(target=target, args=(argument,), daemon=True)
-        process.start()
-        return process
 
 
 def _kill(process: BaseProcess) -> None:

@@ -1,6 +1,5 @@
 """T10: a server, and perhaps its Postgres, on a disk of their own that fails under them."""
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from api.settings import Settings
 from hpsearch.client import Client
 from hpsearch.home import Home
 from tests.faults.chaos import PRELOADED, free_port
+from tests.faults.children import ForkServer
 from tests.faults.own_disk import SIZE, OwnDisk
 from tests.faults.postgres_process import PostgresProcess
 
@@ -40,10 +40,7 @@ class Machine:
     def start(self) -> None:
         if self.database is not None:
             self.database.start()
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
-        self.server = context.Process(target=serve, args=(self.settings,), daemon=True)
-        self.server.start()
+        self.server = ForkServer(PRELOADED).start(serve, self.settings)
 
     def stop(self) -> None:
         """Without warning."""

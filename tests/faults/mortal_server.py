@@ -1,6 +1,5 @@
 """T7: a server process that kills itself where it is told to: before or after a commit, or once it has answered."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import server
 from api.settings import Settings
 from hpsearch.store.engine import Database, Transaction
+from tests.faults.children import ForkServer
 
 Side = Literal["before", "after", "answered"]
 SERVICE = Path("hpsearch", "service").as_posix()
@@ -106,8 +106,7 @@ class Supervisor:
         self.deaths = 0
         self._settings = settings
         self._fate = fate
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.faults.mortal_server"])
+        self._fork_server = ForkServer(["tests.faults.mortal_server"])
         self._over = False
         self._process = self._start()
         self._thread = threading.Thread(target=self._watch, name="supervisor")
@@ -119,9 +118,7 @@ class Supervisor:
         self._thread.join()
 
     def _start(self) -> BaseProcess:
-        process = self._context.Process(target=serve_mortal, args=(self._settings, self._fate), daemon=True)
-        process.start()
-        return process
+        return self._fork_server.start(serve_mortal, self._settings, self._fate)
 
     def _watch(self) -> None:
         while True:
