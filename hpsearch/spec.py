@@ -23,6 +23,7 @@ from hpsearch.contradictions import (
 from hpsearch.errors import InvalidInput, Problem, unknown
 from hpsearch.records import Record, digest_of
 from hpsearch.sentences import SpecProblems, problems_of
+from hpsearch.short_forms import written_out
 from hpsearch.space import Axis, Params, ParamValue, grid_size
 from hpsearch.tasks import FileTask, NamedTask, Task, objective_metrics
 from hpsearch.vocabulary import (
@@ -95,7 +96,7 @@ class StudySpec(Record):
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, raw: Any) -> Any:
-        return _with_kind_of_task(_with_command(_with_int_axes(raw)))
+        return written_out(raw)
 
     @field_validator("name")
     @classmethod
@@ -290,56 +291,3 @@ def parse_spec(raw: Any) -> StudySpec:
     except ValidationError as error:
         problems = list(problems_of(error, StudySpec))
         raise InvalidInput(problems[0].detail, problems=problems) from None
-
-
-def _with_int_axes(raw: Any) -> Any:
-    """A range of a whole-number hyperparameter is an int axis without saying so."""
-    if not isinstance(raw, dict) or not isinstance(raw.get("space"), dict):
-        return raw
-    whole = {name for name, knob in knobs_of({}).items() if knob.axis.type == "int"}
-    space = {
-        name: {"type": "int", **axis}
-        if name in whole and isinstance(axis, dict) and "choices" not in axis
-        else axis
-        for name, axis in raw["space"].items()
-    }
-    return {**raw, "space": space}
-
-
-def _with_command(raw: Any) -> Any:
-    """`command:` is short for a task of that kind."""
-    if not isinstance(raw, dict) or "command" not in raw:
-        return raw
-    if "task" in raw:
-        raise SpecProblems([Problem("/command", "a study has either a task or a command; remove one")])
-    task = command.short_forms(raw["command"])
-    if isinstance(task, Problem):
-        raise SpecProblems([task])
-    return {**{key: value for key, value in raw.items() if key != "command"}, "task": task}
-
-
-def _with_kind_of_task(raw: Any) -> Any:
-    """A task says by its keys whether it is a named one, a file or a command."""
-    if not isinstance(raw, dict) or not isinstance(raw.get("task"), dict) or "kind" in raw["task"]:
-        return raw
-    kind = "file" if "file" in raw["task"] else "command" if "argv" in raw["task"] else "named"
-    return {**raw, "task": {"kind": kind, **raw["task"]}}
-
-
-def changed_keys(old: StudySpec, new: StudySpec) -> list[str]:
-    """Dotted names of what differs, for the 409 that refuses the same name with another spec."""
-    return sorted(
-        _changed(
-            old.model_dump(mode="json", exclude={"description"}),
-            new.model_dump(mode="json", exclude={"description"}),
-        )
-    )
-
-
-def _changed(old: Any, new: Any, prefix: str = "") -> Iterator[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in old.keys() | new.keys():
-            if old.get(key) != new.get(key):
-                yield from _changed(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else key)
-    else:
-        yield prefix

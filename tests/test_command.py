@@ -11,7 +11,8 @@ from hpsearch.command import CommandTask, arguments, variables
 from hpsearch.errors import InvalidInput
 from hpsearch.samplers import grid
 from hpsearch.service.preview import preview
-from hpsearch.spec import StudySpec, changed_keys, parse_spec
+from hpsearch.spec import StudySpec, parse_spec
+from hpsearch.spec_changes import changed_keys
 
 GRID = (
     "method: grid\nspace: {lr: [0.1, 0.01], depth: [1, 2]}\nobjective: {metric: loss, direction: minimize}\n"

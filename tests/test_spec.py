@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from hpsearch.errors import InvalidInput
-from hpsearch.spec import changed_keys, parse_spec
+from hpsearch.spec import parse_spec
+from hpsearch.spec_changes import changed_keys
 
 GRID: dict[str, Any] = {
     "name": "grid",

@@ -22,7 +22,7 @@ from hpsearch.service import budgets, moves, plain
 from hpsearch.spec import StudySpec
 from hpsearch.store import checkpoints, events, listing, stages, studies, trials
 from hpsearch.store.engine import Transaction, allow_long_statements, savepoint
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.study_row import StudyRow
 from hpsearch.vocabulary import VerdictCode
 
 MAX_DECISIONS = 100  # in a row without a trial: far beyond any recipe, short of an endless loop

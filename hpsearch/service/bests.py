@@ -9,7 +9,7 @@ from hpsearch.records import Best, StudyId, Tie, Trial
 from hpsearch.spec import StudySpec
 from hpsearch.store import listing, stages, trials
 from hpsearch.store.engine import Transaction
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.study_row import StudyRow
 from hpsearch.wire import BestList
 
 MAX_TIES = 100

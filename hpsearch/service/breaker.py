@@ -21,8 +21,8 @@ from hpsearch.records import (
 from hpsearch.service import moves
 from hpsearch.store import events, past_runs, studies, trials, workers
 from hpsearch.store.engine import Transaction
-from hpsearch.store.runs import RunRow
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.run_row import RunRow
+from hpsearch.store.study_row import StudyRow
 
 STREAK = 3
 OTHERS = 3  # runs of others that are looked at ...

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from hpsearch.spec import StudySpec
 from hpsearch.store import examinations, past_runs, studies
 from hpsearch.store.engine import Transaction
-from hpsearch.store.runs import RunRow
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.run_row import RunRow
+from hpsearch.store.study_row import StudyRow
 
 HOUR = 3_600.0
 

@@ -15,7 +15,7 @@ from hpsearch.service.refusals import Refusal
 from hpsearch.store import checkpoints, runs
 from hpsearch.store.checkpoints import StoredCheckpoint
 from hpsearch.store.engine import Database, retried
-from hpsearch.store.runs import RunRow
+from hpsearch.store.run_row import RunRow
 
 log = logging.getLogger(__name__)
 

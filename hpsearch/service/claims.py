@@ -10,7 +10,7 @@ from hpsearch.service.packs import fair_share, kind_of_work, most_by_time
 from hpsearch.store import checkpoints, past_runs, runs, studies, trials, workers
 from hpsearch.store.engine import Transaction
 from hpsearch.store.runs import NewRun
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.study_row import StudyRow
 from hpsearch.store.workers import WorkerRow
 from hpsearch.wire import Assignment, Lease
 

@@ -10,7 +10,7 @@ from hpsearch.service import examinations, lookup, passive_verdict
 from hpsearch.store import examinations as examination_rows
 from hpsearch.store import listing, stages, trials
 from hpsearch.store.engine import Database, Transaction, retried
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.study_row import StudyRow
 
 
 def look(db: Database, trial_id: TrialId) -> TrialDiagnosis:

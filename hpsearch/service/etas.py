@@ -14,8 +14,8 @@ from hpsearch.service.leases import LEASE_SECONDS
 from hpsearch.service.packs import kind_of_work
 from hpsearch.store import past_runs, studies, trials, workers
 from hpsearch.store.engine import Database, Transaction
-from hpsearch.store.runs import RunRow
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.run_row import RunRow
+from hpsearch.store.study_row import StudyRow
 from hpsearch.store.workers import WorkerRow
 
 LOOKED_AT = 40  # of the last results: what work costs

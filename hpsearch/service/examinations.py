@@ -14,7 +14,7 @@ from hpsearch.service import budgets
 from hpsearch.service.advance import advance, go_on
 from hpsearch.store import events, examinations, stages, studies
 from hpsearch.store.engine import Transaction
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.study_row import StudyRow
 
 UNDER_WAY = (StudyState.RUNNING, StudyState.PAUSED, StudyState.STOPPING)
 PREFIX = "diagnosis:"  # no study file can name a study so

@@ -11,7 +11,7 @@ from hpsearch.service.heartbeats import LEASE_SECONDS, heartbeat
 from hpsearch.service.reports import report
 from hpsearch.store import past_runs, runs, studies, trials, workers
 from hpsearch.store.engine import Database, Transaction, retried
-from hpsearch.store.runs import RunRow
+from hpsearch.store.run_row import RunRow
 from hpsearch.store.workers import WorkerRow
 from hpsearch.wire import Lease, LeaseRequest, LeaseResponse
 

@@ -4,7 +4,7 @@ from hpsearch.errors import NotFound, nearest
 from hpsearch.records import StudyId, Trial, TrialId
 from hpsearch.store import catalogue, studies, trials
 from hpsearch.store.engine import Transaction
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.study_row import StudyRow
 
 MAX_ID = 2**63
 

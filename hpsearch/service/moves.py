@@ -22,7 +22,7 @@ from hpsearch.records import (
 from hpsearch.store import events, stages, studies, trials
 from hpsearch.store.batch import Batch
 from hpsearch.store.engine import Transaction
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.study_row import StudyRow
 
 
 def move_study(

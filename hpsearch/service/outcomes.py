@@ -22,7 +22,7 @@ from hpsearch.spec import StudySpec
 from hpsearch.store import trials
 from hpsearch.store.batch import Batch
 from hpsearch.store.engine import Transaction
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.study_row import StudyRow
 
 MAX_CRASHES = 3
 

@@ -6,7 +6,7 @@ from hpsearch.records import StageState, StudyState, TrialState, Verdict
 from hpsearch.service import moves
 from hpsearch.store import events, stages, trials
 from hpsearch.store.engine import Transaction
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.study_row import StudyRow
 from hpsearch.vocabulary import VerdictCode
 
 

@@ -10,7 +10,7 @@ from hpsearch.service.advance import advance
 from hpsearch.service.leases import LEASE_SECONDS
 from hpsearch.store import runs, studies, ticks, trials
 from hpsearch.store.engine import Database, Transaction, retried
-from hpsearch.store.runs import RunRow
+from hpsearch.store.run_row import RunRow
 from hpsearch.store.ticks import Tick
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from hpsearch.records import StudyId, TokenId, WorkerId
 from hpsearch.store import events, studies
 from hpsearch.store.engine import Database, retried
-from hpsearch.store.runs import RunRow
+from hpsearch.store.run_row import RunRow
 
 KIND = "write_refused"
 MINUTE = timedelta(minutes=1)

@@ -13,8 +13,8 @@ from hpsearch.service.refusals import Refusal
 from hpsearch.store import metrics, runs, studies, trials
 from hpsearch.store.batch import Batch
 from hpsearch.store.engine import Database, Transaction, retried
-from hpsearch.store.runs import RunRow
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.run_row import RunRow
+from hpsearch.store.study_row import StudyRow
 from hpsearch.wire import ReportRequest, ReportResponse, ReportResult, RunReport
 
 

@@ -9,12 +9,13 @@ from hpsearch.recipe import plan
 from hpsearch.records import Event, StageState, Study, StudyId, StudyState, TrialState
 from hpsearch.service import bests, lookup, moves, paging, rows
 from hpsearch.service.advance import advance, go_on
-from hpsearch.spec import StudySpec, changed_keys, parse_spec
+from hpsearch.spec import StudySpec, parse_spec
+from hpsearch.spec_changes import changed_keys
 from hpsearch.store import catalogue, examinations, studies, trials
 from hpsearch.store import events as event_rows
 from hpsearch.store import stages as stage_rows
 from hpsearch.store.engine import Database, Transaction, allow_long_statements, retried
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.study_row import StudyRow
 from hpsearch.wire import BestList, Fork, StageList, StudyPage, StudyPatch
 
 SUSPENDED = (StudyState.PAUSED, StudyState.STOPPING, StudyState.STOPPED)

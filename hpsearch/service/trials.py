@@ -25,7 +25,7 @@ from hpsearch.store import metrics as metric_rows
 from hpsearch.store import runs as run_rows
 from hpsearch.store.engine import Database, Transaction, retried
 from hpsearch.store.listing import Ranked
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.study_row import StudyRow
 from hpsearch.wire import Curve, CurveList, RunLog, TrialPage
 
 

@@ -13,7 +13,8 @@ from hpsearch.records import FailureReason, Outcome, RunId, RunState, Series, St
 from hpsearch.store import studies
 from hpsearch.store.engine import Transaction
 from hpsearch.store.metrics import pack
-from hpsearch.store.runs import END, RunRow, end_values, ended
+from hpsearch.store.run_row import RunRow
+from hpsearch.store.runs import END, end_values, ended
 from hpsearch.store.tables import events, metric_chunks, trials
 
 # Built once: building a statement takes as long as running it.

@@ -6,7 +6,7 @@ from sqlalchemy import Select, func, select
 
 from hpsearch.records import Study, StudyId, StudyState
 from hpsearch.store.engine import Transaction
-from hpsearch.store.studies import row_of
+from hpsearch.store.study_row import row_of
 from hpsearch.store.tables import studies
 
 _LISTED = studies.c.parent_id.is_(None)

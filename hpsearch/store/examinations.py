@@ -6,7 +6,8 @@ from sqlalchemy import or_, select
 
 from hpsearch.records import StudyId, TrialId
 from hpsearch.store.engine import Transaction
-from hpsearch.store.studies import StudyRow, insert_row, row_of
+from hpsearch.store.studies import insert_row
+from hpsearch.store.study_row import StudyRow, row_of
 from hpsearch.store.tables import studies
 
 

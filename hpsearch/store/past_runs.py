@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, bindparam, func, select
 from hpsearch.records import RunState, StudyId, TrialId, WorkerId
 from hpsearch.store.by_index import equals
 from hpsearch.store.engine import Transaction
-from hpsearch.store.runs import RunRow, row_of
+from hpsearch.store.run_row import RunRow, row_of
 from hpsearch.store.tables import runs, workers
 
 RESULTS = (RunState.COMPLETED, RunState.DIVERGED, RunState.PRUNED)

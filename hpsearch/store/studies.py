@@ -1,14 +1,11 @@
 """Rows of studies. `lock` first, then change trials: the row carries their counts."""
 
-import json
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache, cached_property, lru_cache
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.sql.dml import Update
 
 from hpsearch.command import CommandTask
@@ -16,7 +13,6 @@ from hpsearch.records import (
     FINISHED_STUDY_STATES,
     RunId,
     RunState,
-    Study,
     StudyId,
     StudyState,
     TrialState,
@@ -25,6 +21,7 @@ from hpsearch.records import (
 from hpsearch.spec import StudySpec
 from hpsearch.store import leftovers
 from hpsearch.store.engine import Transaction
+from hpsearch.store.study_row import StudyRow, row_of
 from hpsearch.store.tables import runs, studies
 from hpsearch.store.types import Timestamp
 from hpsearch.tasks import COMMANDS, TASK_FILES, FileTask
@@ -82,71 +79,6 @@ _LATE = studies.c.deadline <= bindparam("now", type_=Timestamp)
 _DUE = select(studies.c.id).where(
     or_(and_(_ALIVE, _IDLE), and_(studies.c.state == StudyState.RUNNING.value, _LATE))
 )
-
-
-@dataclass(frozen=True)
-class StudyRow:
-    """A study and what only the service reads.
-
-    `pace`: seconds per unit of budget by kind of work. `started`: trials claimed at least once.
-    `device_seconds`: how long slots were busy with runs that have ended, where the study's budget asks for it.
-    `parent_id`: of an examination, the study whose trial it examines.
-    """
-
-    study: Study
-    digest: str
-    planned: int
-    started: int
-    gpus: int
-    labels: tuple[str, ...]
-    pace: Mapping[str, float]
-    deadline: datetime | None
-    device_seconds: float
-    parent_id: StudyId | None
-
-    @property
-    def id(self) -> StudyId:
-        return self.study.id
-
-    @property
-    def state(self) -> StudyState:
-        return self.study.state
-
-    @cached_property
-    def spec(self) -> StudySpec:
-        return _parsed(json.dumps(self.study.spec))
-
-    def changed(self, columns: Mapping[str, Any]) -> "StudyRow":
-        """The row with these columns, `pace` and `best_value` among them, set."""
-        pace = columns.get("pace", self.pace)
-        best = columns.get("best_value", self.study.best_value)
-        return replace(self, pace=pace, study=self.study.model_copy(update={"best_value": best}))
-
-    def claimed(self, count: int, *, started: int) -> "StudyRow":
-        """The row with `count` of its waiting trials running, `started` of which had never run."""
-        counts = Counter(self.study.trial_counts)
-        counts.update({TrialState.WAITING: -count, TrialState.RUNNING: count})
-        study = self.study.model_copy(update={"trial_counts": dict(counts)})
-        return replace(self, started=self.started + started, study=study)
-
-    @property
-    def limited(self) -> bool:
-        """Whether the study has a budget at all."""
-        return any(limit is not None for limit in self.study.spec["budget"].values())
-
-    @property
-    def waiting(self) -> int:
-        return self.study.trial_counts[TrialState.WAITING]
-
-    @property
-    def running(self) -> int:
-        return self.study.trial_counts[TrialState.RUNNING]
-
-
-@lru_cache(maxsize=100)
-def _parsed(spec: str) -> StudySpec:
-    # Of few studies and very often: to check one takes a tenth of a millisecond.
-    return StudySpec.model_validate(json.loads(spec))
 
 
 def insert_study(tx: Transaction, spec: StudySpec, *, now: datetime) -> StudyId:
@@ -291,33 +223,3 @@ def delete_study(tx: Transaction, study_id: StudyId) -> list[StudyId]:
     tx.execute(delete(studies).where(family))
     leftovers.note(tx, gone)
     return gone
-
-
-def row_of(row: Row[Any]) -> StudyRow:
-    study = Study(
-        id=row.id,
-        name=row.name,
-        state=StudyState(row.state),
-        reason=row.reason,
-        method=row.method,
-        objective_metric=row.metric,
-        objective_direction=row.direction,
-        spec=row.spec,
-        trial_counts={state: getattr(row, f"{state}_trials") for state in TrialState},
-        best_value=row.best_value,
-        created_at=row.created_at,
-        finished_at=row.finished_at,
-        examines=row.examines,
-    )
-    return StudyRow(
-        study=study,
-        digest=row.digest,
-        planned=row.planned_trials,
-        started=row.started_trials,
-        gpus=row.gpus,
-        labels=tuple(row.labels),
-        pace=row.pace,
-        deadline=row.deadline,
-        device_seconds=row.device_seconds,
-        parent_id=row.parent_id,
-    )

@@ -8,7 +8,7 @@ from hpsearch.records import StudyId, StudyState, TrialId, TrialState
 from hpsearch.spec import parse_spec
 from hpsearch.store import catalogue, examinations, studies
 from hpsearch.store.engine import Database, Transaction, TransactionConflict
-from hpsearch.store.studies import StudyRow
+from hpsearch.store.study_row import StudyRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SPEC = {
