@@ -1,4 +1,4 @@
-"""Rows of checkpoints: the newest of each name per run; the files are the API's."""
+"""Rows of checkpoints: the newest of each name per run, and the one before it; the files are the API's."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -23,10 +23,13 @@ _OF_RUNS = select(checkpoints).where(
     checkpoints.c.run_id.in_(bindparam("runs", expanding=True)), checkpoints.c.name == bindparam("name")
 )
 
+_OF_FILE = ("step", "size", "sha256", "path")
+
 
 def _put(insert: "sqlite.Insert | postgresql.Insert") -> "sqlite.Insert | postgresql.Insert":
-    changed = {name: insert.excluded[name] for name in ("step", "size", "sha256", "path", "created_at")}
-    return insert.on_conflict_do_update(index_elements=["run_id", "name"], set_=changed)
+    changed = {name: insert.excluded[name] for name in (*_OF_FILE, "created_at")}
+    replaced = {f"older_{name}": checkpoints.c[name] for name in _OF_FILE}
+    return insert.on_conflict_do_update(index_elements=["run_id", "name"], set_={**changed, **replaced})
 
 
 _PUT = {
@@ -61,9 +64,9 @@ def newest(tx: Transaction, trial_id: TrialId, name: str) -> StoredCheckpoint | 
 
 
 def of_trial(tx: Transaction, trial_id: TrialId, name: str, *, limit: int = 10) -> list[StoredCheckpoint]:
-    """Those that the trial's runs registered under this name, the latest run's first."""
+    """Those that the trial's last `limit` runs registered under this name and whose files are kept, the newest first."""
     rows = tx.execute(_OF_TRIAL, {"trial": trial_id, "name": name, "most": limit})
-    return [_row(row) for row in rows]
+    return [stored for row in rows for stored in (_row(row), _older(row)) if stored is not None]
 
 
 def of_runs(tx: Transaction, run_ids: Collection[RunId], name: str) -> dict[RunId, Checkpoint]:
@@ -73,12 +76,18 @@ def of_runs(tx: Transaction, run_ids: Collection[RunId], name: str) -> dict[RunI
 
 
 def _row(row: Row[Any]) -> StoredCheckpoint:
+    return _stored(row, row.step, row.size, row.sha256, row.path)
+
+
+def _older(row: Row[Any]) -> StoredCheckpoint | None:
+    """The one that it replaced."""
+    if row.older_path is None:
+        return None
+    return _stored(row, row.older_step, row.older_size, row.older_sha256, row.older_path)
+
+
+def _stored(row: Row[Any], step: int, size: int, sha256: str, path: str) -> StoredCheckpoint:
     checkpoint = Checkpoint(
-        trial_id=row.trial_id,
-        run_id=row.run_id,
-        name=row.name,
-        step=row.step,
-        size=row.size,
-        sha256=row.sha256,
+        trial_id=row.trial_id, run_id=row.run_id, name=row.name, step=step, size=size, sha256=sha256
     )
-    return StoredCheckpoint(checkpoint, row.path)
+    return StoredCheckpoint(checkpoint, path)

@@ -58,7 +58,7 @@ def count(tx: Transaction, trial_ids: Collection[TrialId]) -> tuple[int, int]:
 
 
 def paths(tx: Transaction, study_id: StudyId) -> set[str]:
-    """Files that the study's checkpoints lie in."""
+    """Files that the newest of the study's checkpoints lie in: what these replaced was kept while it could be resumed from."""
     of_study = select(runs.c.id).where(runs.c.study_id == study_id)
     rows = tx.execute(select(checkpoints.c.path).where(checkpoints.c.run_id.in_(of_study)))
     return {row.path for row in rows}

@@ -193,6 +193,11 @@ checkpoints = Table(
     Column("size", Id, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("path", PlainText, nullable=False),
+    # What it replaced, whose file is kept.
+    Column("older_step", Id),
+    Column("older_size", Id),
+    Column("older_sha256", String(64)),
+    Column("older_path", PlainText),
     Column("created_at", Timestamp, nullable=False),
     Index("ix_checkpoints_trial_id_name", "trial_id", "name"),
 )

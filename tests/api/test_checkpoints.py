@@ -292,6 +292,21 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_it_is_given_and_t
             assert answer.content == following
 
 
+def test_where_a_runs_newest_checkpoint_is_damaged_its_one_before_is_given(
+    http: TestClient, leased: tuple[int, int, int], settings: Settings
+) -> None:
+    worker, run, trial = leased
+    for step in (10, 20, 30):
+        content = b"state %d" % step
+        put(http, worker, run, content, sha256=digest(content), name="last", step=step)
+    kept = {path.read_bytes(): path for path in files(settings)}
+    assert set(kept) == {b"state 20", b"state 30"}
+    kept[b"state 30"].write_bytes(b"stale 30")
+    answer = http.get(f"{API}/trials/{trial}/checkpoints/last")
+    assert answer.content == b"state 20"
+    assert answer.headers["X-Checkpoint-Step"] == "20"
+
+
 def test_a_packed_file_is_not_taken(
     http: TestClient, leased: tuple[int, int, int], settings: Settings
 ) -> None:
