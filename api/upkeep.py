@@ -1,4 +1,4 @@
-"""What a server does unasked: it reaps leases, and each hour removes what is left over and what the retention rule lets go."""
+"""What a server does unasked: it reaps leases, keeps SQLite's log short, and each hour removes what is left over and what the retention rule lets go."""
 
 import asyncio
 import logging
@@ -19,6 +19,7 @@ from hpsearch.service import reaper
 from hpsearch.wire import Prune
 
 HOUSEKEEPING_SECONDS = 3600.0
+LOG_SECONDS = 10.0
 
 
 @asynccontextmanager
@@ -33,6 +34,7 @@ async def at_work(
     tasks = [
         asyncio.create_task(_reap(held, monotonic, telemetry, stopped)),
         asyncio.create_task(_keep_house(held, stopped)),
+        asyncio.create_task(_keep_log_short(held, stopped)),
     ]
     try:
         yield
@@ -70,6 +72,16 @@ async def _keep_house(held: Resources, stopped: asyncio.Event) -> None:
             # As the reaper: what can't be dropped now is dropped in an hour.
             logging.getLogger("api").exception("housekeeping failed")
         await _pause(stopped, HOUSEKEEPING_SECONDS)
+
+
+async def _keep_log_short(held: Resources, stopped: asyncio.Event) -> None:
+    while not stopped.is_set():
+        try:
+            if not await anyio.to_thread.run_sync(held.db.shorten_log):
+                logging.getLogger("api").info("the database's log could not be shortened: it is being read")
+        except Exception:
+            logging.getLogger("api").exception("the database's log could not be shortened")
+        await _pause(stopped, LOG_SECONDS)
 
 
 async def _pause(stopped: asyncio.Event, seconds: float) -> None:

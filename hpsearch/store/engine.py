@@ -125,6 +125,14 @@ class Database:
         with self.read() as tx:
             return datetime.fromtimestamp(tx.execute(_POSTGRES_TIME).scalar_one(), UTC)
 
+    def shorten_log(self) -> bool:
+        """Start SQLite's write-ahead log anew where it has grown large, which keeps writers waiting for half a second
+        at most; False where readers did not let it, and a later time may do. Nothing to do for Postgres."""
+        if self.dialect == "postgresql":
+            return True
+        with self._writing(), _translated():
+            return sqlite.shorten_log(self._writer, Path(self.url.database or ""))
+
     def close(self) -> None:
         """Close every connection; SQLite's writer goes last, so that it empties the write-ahead log.
 

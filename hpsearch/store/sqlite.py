@@ -12,6 +12,8 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool, StaticPool
 from hpsearch.errors import InvalidInput, Unavailable
 
 BUSY_SECONDS = 10
+LOG_MIB = 64  # of write-ahead log: sixteen times what is left where no readers overlap
+LOG_WAIT_MS = 500  # for the readers of an older state, while nobody writes
 READERS = 8
 MORE_READERS = 32  # as many as the server has threads
 # Locks of these are advisory at best; SQLite's own documentation warns of corruption.
@@ -76,6 +78,26 @@ def _quick_check(writer: Engine, path: Path) -> None:
         raise Unavailable(
             f"the database {path} is damaged: {verdict}", hint="restore a backup or `sqlite3 FILE .recover`"
         )
+
+
+def shorten_log(writer: Engine, path: Path) -> bool:
+    """Start a write-ahead log above LOG_MIB anew; False where readers did not let it within LOG_WAIT_MS.
+
+    SQLite itself does so only at a moment at which nobody reads from it, and readers that overlap leave none: it
+    would grow for as long as they do.
+    """
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or log.stat().st_size < LOG_MIB * 2**20:
+        return True
+    connection = writer.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {LOG_WAIT_MS}")
+        (busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    finally:
+        connection.close()
+    return not busy
 
 
 def _prepare(connection: sqlite3.Connection) -> sqlite3.Cursor:
