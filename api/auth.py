@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import TooManyRequests, problem_response
 from api.known_tokens import KnownTokens
+from api.redaction import TOKEN, redacted
 from api.resources import Resources
 from api.session import COOKIE
 from hpsearch.errors import Forbidden, HpsearchError, Unauthorized
@@ -99,10 +100,13 @@ class AuthMiddleware:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
+        secret = ""
         try:
             secret = _secret(Headers(scope=scope), scope["path"])
             token = await self._gate.admit(secret, scope)
         except HpsearchError as error:
+            if TOKEN.fullmatch(secret):  # perhaps one that expired: whose, its row tells
+                scope.setdefault("state", {})["stranger"] = f"token {redacted(secret)}"
             await self._refuse(error, scope)(scope, receive, send)
             return
         scope.setdefault("state", {}).update(token=token, secret=secret)

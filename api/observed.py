@@ -58,7 +58,7 @@ class ObservedMiddleware:
                 "status": status,
                 "ms": round(1000 * seconds, 1),
             }
-            by = "nobody" if token is None else f"{token.scope} {token.id}"
+            by = state.get("stranger", "nobody") if token is None else f"{token.scope} token {token.id}"
             self._log.log(
                 level, "request", extra={**facts, "by": by, "client": (scope.get("client") or ("",))[0]}
             )

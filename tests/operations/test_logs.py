@@ -69,6 +69,28 @@ def test_reading_and_workers_chatter_are_for_debugging(http: TestClient, stream:
     assert levels == {"list_studies": "debug", "get_study": "warning"}
 
 
+def test_who_made_and_revoked_which_token_and_who_came_with_it_later_is_written(
+    http: TestClient, stream: io.StringIO
+) -> None:
+    made = http.post(f"{API}/tokens", json={"name": "node-7", "scope": "viewer"}).json()
+    number, secret = made["token"]["id"], made["secret"]
+    http.delete(f"{API}/tokens/{number}")
+    http.get(f"{API}/studies", headers={"Authorization": f"Bearer {secret}"})
+    http.get(f"{API}/studies", headers={"Authorization": "Bearer of bad news"})
+    found = lines(stream)
+    for event in ("token created", "token revoked"):
+        (line,) = [line for line in found if line["event"] == event]
+        assert (line["token"], line["named"], line["scope"]) == (number, "node-7", "viewer")
+    (revoked,) = [line for line in found if line.get("operation") == "revoke_token"]
+    assert revoked["token"] == number
+    assert revoked["by"] == "admin token 1"
+    assert [line["by"] for line in found if line.get("status") == 401] == [
+        f"token {made['token']['prefix']}…",
+        "nobody",
+    ]
+    assert secret not in stream.getvalue()
+
+
 def test_s23_no_secret_is_written_whatever_carries_it(
     app: FastAPI, http: TestClient, settings: Settings, stream: io.StringIO
 ) -> None:
