@@ -1,5 +1,7 @@
 import gzip
 import json
+import time
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -137,3 +139,57 @@ def test_values_are_counted_before_they_are_made() -> None:
 def test_separators_inside_text_are_text() -> None:
     log = "loss: 0.5, accuracy: [0.1, {" * 50_000 + '\\ "quoted\\"'
     assert parse_json(json.dumps({"log": log}).encode()) == {"log": log}
+
+
+MANY = b"[" + b"," * 100_001
+STRING_BOMBS = [
+    pytest.param(MANY, b'"', b'\\"', id="escaped quotes without an end"),
+    pytest.param(MANY, b'"', b"\\", id="backslashes without an end"),
+    pytest.param(MANY, b"", b'""', id="strings side by side"),
+    pytest.param(b'["' + b"," * 100_001 + b'"', b"", b',"a"', id="strings after a long one"),
+]
+
+
+@pytest.mark.parametrize(("head", "begun", "more"), STRING_BOMBS)
+def test_what_counting_costs_grows_with_the_body_and_no_faster(
+    head: bytes, begun: bytes, more: bytes
+) -> None:
+    small, large = head + begun + more * 2_000, head + begun + more * 16_000
+    # Eight times as much of it, beside the head that both have; by a square it would be some thirty times as long.
+    assert seconds_to_refuse(large) < 12 * seconds_to_refuse(small)
+
+
+def seconds_to_refuse(body: bytes) -> float:
+    """The shortest of three tries: the machine has other things to do."""
+    return min(_seconds_to_refuse(body) for _ in range(3))
+
+
+def _seconds_to_refuse(body: bytes) -> float:
+    started = time.perf_counter()
+    with pytest.raises(json.JSONDecodeError):
+        parse_json(body)
+    return time.perf_counter() - started
+
+
+@pytest.mark.parametrize(
+    ("head", "begun", "more"), [*STRING_BOMBS, pytest.param(MANY, b'"', b"a", id="text")]
+)
+def test_counting_takes_no_more_memory_than_the_body_twice(head: bytes, begun: bytes, more: bytes) -> None:
+    body = head + begun + more * (2**20 // len(more))
+    tracemalloc.start()
+    try:
+        with pytest.raises(json.JSONDecodeError, match="100,000 values"):
+            parse_json(body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * len(body) + 500_000
+
+
+@pytest.mark.parametrize("escaped", ['"', "\\", '\\"', '\\\\",[', "\n,", "\u0022,[{:"])
+def test_values_are_told_from_text_whatever_is_escaped_in_it(escaped: str) -> None:
+    text = escaped * 60_000
+    value = {"log": text, "values": [0] * 50_000}
+    assert parse_json(json.dumps(value).encode()) == value
+    with pytest.raises(json.JSONDecodeError, match="100,000 values"):
+        parse_json(json.dumps({"log": text, "values": [0] * 100_000}).encode())
