@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from api.errors import TooLarge, UnsupportedMediaType, problem_response
-from api.strict_json import parse_json
+from api.strict_json import NotUtf8, parse_json
 
 GZIP_WINDOW = 31  # zlib's wbits for the gzip format
 
@@ -127,4 +127,7 @@ def _check_media_type(headers: Headers) -> None:
 
 class _StrictRequest(Request):
     async def json(self) -> Any:
-        return parse_json(await self.body())
+        try:
+            return parse_json(await self.body())
+        except NotUtf8 as error:
+            raise HTTPException(400, str(error)) from None

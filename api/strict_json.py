@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections import Counter
+from contextlib import suppress
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -15,16 +16,21 @@ OTHER_BYTES = bytes(set(range(256)) - set(b'"' + SEPARATORS))
 MARK = re.compile(rb'"[^"]*"?|([,\[{:])')  # a string, or a separator as group 1
 
 
+class NotUtf8(ValueError):
+    """The one encoding of JSON that travels (RFC 8259, section 8.1). To guess another is to count another body's values."""
+
+
 def parse_json(body: bytes) -> Any:
     """JSON with finite numbers, whole numbers within 64 bits, at most 32 levels, 1,000 fields
     an object and 100,000 values.
 
-    Raises json.JSONDecodeError for anything else.
+    Raises NotUtf8 for bytes in another encoding, json.JSONDecodeError for anything else.
     """
+    text = _text(body)
     if _has_too_many_values(body):
         raise json.JSONDecodeError(f"more than {MAX_VALUES:,} values", "", 0)
     try:
-        value = json.loads(body, parse_constant=_not_json, parse_float=_finite, parse_int=_int64)
+        value = json.loads(text, parse_constant=_not_json, parse_float=_finite, parse_int=_int64)
     except json.JSONDecodeError:
         raise
     except RecursionError:
@@ -35,6 +41,14 @@ def parse_json(body: bytes) -> Any:
     if excess:
         raise json.JSONDecodeError(excess, "", 0)
     return value
+
+
+def _text(body: bytes) -> str:
+    # JSON begins with ASCII, so that a zero byte this early is half of a wider character (RFC 4627, section 3).
+    if b"\0" not in body[:4]:
+        with suppress(UnicodeDecodeError):
+            return body.decode("utf-8-sig")  # with or without the mark that some editors write
+    raise NotUtf8("the body is not UTF-8, the one encoding of JSON that is read here")
 
 
 def _has_too_many_values(body: bytes) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api.strict_json import parse_json
+from api.strict_json import NotUtf8, parse_json
 from tests.api.scenes import API, grid_spec, lease, post_spec, problem, register
 
 JSON = {"Content-Type": "application/json"}
@@ -67,7 +67,6 @@ def test_numbers_that_json_does_not_have_are_422(
         b"[]",
         b'"text"',
         b'{"name": "\\ud800"}',
-        b"\xff\xfe",
         b"[" * 200_000,
         b'{"a":' * 100 + b"1" + b"}" * 100,
         b'{"worker_id": 1e400}',
@@ -76,6 +75,22 @@ def test_numbers_that_json_does_not_have_are_422(
 def test_bodies_that_make_no_sense_are_422(http: TestClient, body: bytes) -> None:
     for path in ("/studies", "/leases:report", "/tokens"):
         problem(http.post(API + path, content=body[:99_000], headers=JSON), 422, "invalid_input")
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "latin-1"]
+)
+def test_a_body_in_another_encoding_than_utf_8_is_400(http: TestClient, encoding: str) -> None:
+    body = '{"name": "Zoë", "scope": "viewer"}'.encode(encoding)
+    said = problem(http.post(f"{API}/tokens", content=body, headers=JSON), 400, "bad_request")
+    assert "UTF-8" in said["detail"]
+    assert len(http.get(f"{API}/tokens").json()["tokens"]) == 1
+
+
+def test_a_body_may_begin_with_the_mark_that_some_editors_write(http: TestClient) -> None:
+    body = '{"name": "Zoë", "scope": "viewer"}'.encode("utf-8-sig")
+    answer = http.post(f"{API}/tokens", content=body, headers=JSON)
+    assert answer.json()["token"]["name"] == "Zoë"
 
 
 def test_a_body_that_is_not_declared_as_json_is_not_read(http: TestClient) -> None:
@@ -193,3 +208,17 @@ def test_values_are_told_from_text_whatever_is_escaped_in_it(escaped: str) -> No
     assert parse_json(json.dumps(value).encode()) == value
     with pytest.raises(json.JSONDecodeError, match="100,000 values"):
         parse_json(json.dumps({"log": text, "values": [0] * 100_000}).encode())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-16"])
+def test_values_can_not_be_hidden_in_another_encoding(encoding: str) -> None:
+    # In UTF-16 this sign holds a quote's byte: bytes that are read one by one seem to be one long string.
+    hidden = '["∀",' + "[]," * 101_000 + '"∀"]'
+    with pytest.raises(NotUtf8):
+        parse_json(hidden.encode(encoding))
+
+
+@pytest.mark.parametrize("body", [b"\xff", b'"\xed\xa0\x80"', b'"\xc0\xa2"', b"[\x00]\x00"])
+def test_bytes_that_are_no_utf_8_are_no_json(body: bytes) -> None:
+    with pytest.raises(NotUtf8):
+        parse_json(body)
