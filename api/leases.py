@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from api.answers import answer
-from api.auth import WORK
+from api.auth import WORK, Gate
 from api.bodies import StrictRoute
 from api.checkpoints import Upload, checkpoint_folder, discard, receive
 from api.parameters import Caller, CheckpointName, Held, RunKey
@@ -47,6 +47,7 @@ async def lease(body: LeaseRequest, request: Request, held: Held, caller: Caller
 
 
 async def _lease(body: LeaseRequest, request: Request, held: Resources, caller: TokenId) -> LeaseResponse:
+    gate: Gate = request.app.state.gate
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(body.wait_seconds, held.settings.longest_poll_seconds)
     while True:
@@ -58,6 +59,7 @@ async def _lease(body: LeaseRequest, request: Request, held: Resources, caller: 
         await held.work.wait(ticket, min(left, POLL_SECONDS))
         if await request.is_disconnected():
             return found  # to nobody: a trial given now would be lost for a whole lease
+        await gate.admit_still(request)
 
 
 @router.post("/leases:report", operation_id="report", response_model=ReportResponse)
