@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from api.errors import TooLarge, UnsupportedMediaType, problem_response
+from api.origins import SAFE_METHODS
 from api.session import MAX_FORM_BYTES
 from api.strict_json import NotUtf8, parse_json
 
@@ -67,6 +68,9 @@ class BodyMiddleware:
         if length.isdecimal() and int(length[:20]) > bounds.limit:
             await problem_response(TooLarge(_too_large(bounds.limit)), scope)(scope, receive, send)
             return
+        if scope["method"] in SAFE_METHODS:
+            await self.app(scope, _unread(receive), send)
+            return
         if encoding == "gzip":
             # The route sees a plain body.
             scope = {**scope, "headers": list(scope["headers"])}
@@ -78,6 +82,17 @@ class BodyMiddleware:
         if "token" not in scope.get("state", {}):
             return self._form
         return self._file if scope["method"] == "PUT" else self._json
+
+
+def _unread(receive: Receive) -> Receive:
+    """Without the body, which no route takes of such a request, and of which no bound may break an event stream:
+    that only listens for its caller's hanging up."""
+
+    async def emptied() -> Message:
+        message = await receive()
+        return {**message, "body": b""} if message["type"] == "http.request" else message
+
+    return emptied
 
 
 class _Bounded:

@@ -9,12 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx2
 import pytest
 
 from api.server import background
 from api.settings import Settings
 from api.slow_headers import SlowHeaders
 from hpsearch.home import Home
+from tests.api.scenes import API, grid_spec, post_spec
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
@@ -156,6 +158,34 @@ def test_a_form_that_is_cut_off_is_no_error_of_the_servers(
             time.sleep(0.05)
     (noted,) = [record for record in caplog.records if record.message == "request"]
     assert vars(noted)["status"] == 400
+    assert not [record for record in caplog.records if record.levelname == "ERROR" or record.exc_info]
+
+
+@pytest.mark.parametrize(
+    ("length", "body"),
+    [("Content-Length: 9", b""), ("Transfer-Encoding: chunked", b"30d40\r\n" + b" " * 200_000)],
+    ids=["unfinished", "too large"],
+)
+def test_a_body_that_no_route_reads_breaks_no_stream(
+    settings: Settings, caplog: pytest.LogCaptureFixture, length: str, body: bytes
+) -> None:
+    with background(settings.model_copy(update={"body_silence_seconds": 0.3})) as address:
+        headers = {"Authorization": f"Bearer {settings.home.read_token()}"}
+        with httpx2.Client(base_url=address.url, headers=headers, trust_env=False) as http:
+            post_spec(http, grid_spec())
+            sent = (
+                f"GET {API}/studies/a-grid/events HTTP/1.1\r\nHost: 127.0.0.1\r\n{length}\r\n"
+                f"Authorization: {headers['Authorization']}\r\n\r\n"
+            ).encode()
+            host, _, port = address.url.removeprefix("http://").partition(":")
+            with socket.create_connection((host, int(port)), timeout=20) as connection:
+                connection.sendall(sent + body)
+                time.sleep(0.8)
+                http.post(f"{API}/studies/a-grid/cancel")
+                said = b""
+                while b"event: end" not in said and (got := connection.recv(65_536)):
+                    said += got
+    assert b"event: end" in said
     assert not [record for record in caplog.records if record.levelname == "ERROR" or record.exc_info]
 
 
