@@ -87,6 +87,7 @@ def _add_guards(app: FastAPI, settings: Settings, monotonic: Callable[[], float]
         limit=settings.max_body_bytes,
         file_limit=settings.max_checkpoint_bytes,
         silence_seconds=settings.body_silence_seconds,
+        stranger_seconds=settings.header_seconds,
     )
     app.add_middleware(AuthMiddleware, gate=app.state.gate, refuse=refuse)
     app.add_middleware(OriginMiddleware)

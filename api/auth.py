@@ -1,5 +1,6 @@
 """Who may ask: a token on every path but a literal few, and a scope on every route."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
@@ -7,6 +8,7 @@ from functools import partial
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import Literal
+from weakref import WeakValueDictionary
 
 import anyio.to_thread
 from fastapi import Request
@@ -19,7 +21,7 @@ from api.redaction import TOKEN, redacted
 from api.resources import Resources
 from api.session import COOKIE
 from hpsearch.errors import Forbidden, HpsearchError, Unauthorized
-from hpsearch.records import Token
+from hpsearch.records import Token, TokenId
 from hpsearch.service import tokens
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/version", "/login"})
@@ -51,6 +53,7 @@ class Gate:
         self._resources = resources
         self._failures = _Failures(bad_tokens_per_minute)
         self.known = known
+        self._turns: WeakValueDictionary[TokenId, asyncio.Lock] = WeakValueDictionary()
 
     async def admit(self, secret: str, scope: Scope) -> Token:
         """The token of this secret. Raises Unauthorized, or TooManyRequests after too many of those."""
@@ -58,10 +61,16 @@ class Gate:
         token = await self._token(held, secret) if len(secret) <= MAX_TOKEN_LENGTH else None
         if token is None:
             self._failures.count((scope.get("client") or ("",))[0], held.clock())
-            raise Unauthorized(
-                "this token is unknown, expired or revoked", hint="ask the server's admin for a token"
-            )
+            raise _no_such_token()
         return token
+
+    async def admit_still(self, request: Request) -> None:
+        """For one that was admitted and has waited since. Raises Unauthorized where its token is good no more."""
+        token: Token = request.state.token
+        # Of many that one ring woke, the first asks the database for all who bring the same token.
+        async with self._turns.setdefault(token.id, asyncio.Lock()):
+            if await self._token(self._resources(), request.state.secret) is None:
+                raise _no_such_token()
 
     async def _token(self, held: Resources, secret: str) -> Token | None:
         now = held.clock()
@@ -73,6 +82,12 @@ class Gate:
         if token is not None:
             self.known.remember(secret, token, ticket)
         return token
+
+
+def _no_such_token() -> Unauthorized:
+    return Unauthorized(
+        "this token is unknown, expired or revoked", hint="ask the server's admin for a token"
+    )
 
 
 def refusal(error: HpsearchError, scope: Scope) -> ASGIApp:

@@ -1,8 +1,10 @@
 """What a request body may be: bounded while it streams, gzip where said so, and strict JSON."""
 
 import asyncio
+import math
 import zlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request, Response
@@ -13,78 +15,126 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from api.errors import TooLarge, UnsupportedMediaType, problem_response
-from api.strict_json import parse_json
+from api.origins import SAFE_METHODS
+from api.session import MAX_FORM_BYTES
+from api.strict_json import NotUtf8, parse_json
 
 GZIP_WINDOW = 31  # zlib's wbits for the gzip format
+SLOWEST = 1_024  # bytes a second, below which a sender uses up the server's patience
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """At most `limit` bytes, unpacked, in one of `encodings`, and at most `patience_seconds` of waiting for them.
+
+    Each `slowest` bytes that come make up for a second that was waited.
+    """
+
+    limit: int
+    encodings: tuple[str, ...]
+    patience_seconds: float
+    slowest: float = SLOWEST
 
 
 class BodyMiddleware:
     """413 for a body above `limit` bytes, counted after decompression; checkpoints have their own `file_limit`.
 
-    408 for one of which nothing more came for `silence_seconds`.
+    408 for one that stops for `silence_seconds`, or comes so slowly that as much is lost by and by. Who brought no
+    token may send a small form, and has `stranger_seconds` for it: nothing of theirs is kept for longer.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, file_limit: int, silence_seconds: float) -> None:
+    def __init__(
+        self, app: ASGIApp, limit: int, file_limit: int, silence_seconds: float, stranger_seconds: float
+    ) -> None:
         self.app = app
-        self._silence = silence_seconds
-        self._limit = limit
-        self._file_limit = file_limit
+        self._json = Bounds(limit, ("identity", "gzip"), silence_seconds)
+        # A file's limit bounds the disk, not memory: a few packed kilobytes of it would become gigabytes there.
+        self._file = Bounds(file_limit, ("identity",), silence_seconds)
+        self._form = Bounds(MAX_FORM_BYTES, ("identity",), stranger_seconds, slowest=math.inf)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        bounds = self._bounds(scope)
         headers = Headers(scope=scope)
-        is_file = scope["method"] == "PUT"
-        limit = self._file_limit if is_file else self._limit
         encoding = headers.get("content-encoding", "identity").strip().lower()
         length = headers.get("content-length", "")
-        # A file's limit bounds the disk, not memory: a few packed kilobytes of it would become gigabytes there.
-        known = ("identity",) if is_file else ("identity", "gzip")
-        if encoding not in known:
-            instead = "send the file as it is" if is_file else "use gzip or none"
+        if encoding not in bounds.encodings:
+            instead = "use gzip or none" if "gzip" in bounds.encodings else "send it as it is"
             refused = UnsupportedMediaType(f"Content-Encoding {encoding[:50]!r} is not read here; {instead}")
             await problem_response(refused, scope)(scope, receive, send)
             return
-        if length.isdecimal() and int(length[:20]) > limit:
-            await problem_response(TooLarge(_too_large(limit)), scope)(scope, receive, send)
+        if length.isdecimal() and int(length[:20]) > bounds.limit:
+            await problem_response(TooLarge(_too_large(bounds.limit)), scope)(scope, receive, send)
+            return
+        if scope["method"] in SAFE_METHODS:
+            await self.app(scope, _unread(receive), send)
             return
         if encoding == "gzip":
             # The route sees a plain body.
             scope = {**scope, "headers": list(scope["headers"])}
             del MutableHeaders(scope=scope)["content-encoding"]
             del MutableHeaders(scope=scope)["content-length"]
-        await self.app(scope, _Bounded(receive, limit, self._silence, gzip=encoding == "gzip"), send)
+        await self.app(scope, _Bounded(receive, bounds, gzip=encoding == "gzip"), send)
+
+    def _bounds(self, scope: Scope) -> Bounds:
+        if "token" not in scope.get("state", {}):
+            return self._form
+        return self._file if scope["method"] == "PUT" else self._json
+
+
+def _unread(receive: Receive) -> Receive:
+    """Without the body, which no route takes of such a request, and of which no bound may break an event stream:
+    that only listens for its caller's hanging up."""
+
+    async def emptied() -> Message:
+        message = await receive()
+        return {**message, "body": b""} if message["type"] == "http.request" else message
+
+    return emptied
 
 
 class _Bounded:
-    """A `receive` that counts, unpacks gzip no further than the limit, and waits for a slow sender no longer
-    than `silence` seconds at a time."""
+    """A `receive` that counts, unpacks gzip no further than the limit, and loses its patience with a slow sender."""
 
-    def __init__(self, receive: Receive, limit: int, silence: float, *, gzip: bool) -> None:
+    def __init__(self, receive: Receive, bounds: Bounds, *, gzip: bool) -> None:
         self._receive = receive
-        self._silence: float | None = silence
-        self._limit = limit
-        self._left = limit
+        self._bounds = bounds
+        self._patience: float | None = bounds.patience_seconds
+        self._left = bounds.limit
         self._unzip = zlib.decompressobj(GZIP_WINDOW) if gzip else None
 
     async def __call__(self) -> Message:
-        try:
-            async with asyncio.timeout(self._silence):
-                message = await self._receive()
-        except TimeoutError:
-            raise HTTPException(408, f"the body stopped coming for {self._silence:g} s") from None
+        message = await self._awaited()
         if message["type"] != "http.request":
             return message
         if not message.get("more_body", False):
-            self._silence = None  # what follows is the caller's hanging up, which long polls wait for
+            self._patience = None  # what follows is the caller's hanging up, which long polls wait for
         body = message.get("body", b"")
         if self._unzip is not None and body:
             body = self._unzipped(self._unzip, body)
         self._left -= len(body)
         if self._left < 0:
-            raise HTTPException(413, _too_large(self._limit))
+            raise HTTPException(413, _too_large(self._bounds.limit))
         return {**message, "body": body}
+
+    async def _awaited(self) -> Message:
+        """The next message. Only the time of waiting counts: what the server does meanwhile is not the sender's."""
+        if self._patience is None:
+            return await self._receive()
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        try:
+            async with asyncio.timeout(self._patience):
+                message = await self._receive()
+        except TimeoutError:
+            # The rest of the body may yet come, and would be taken for the next request.
+            raise HTTPException(408, _too_slow(self._bounds), {"Connection": "close"}) from None
+        earned = len(message.get("body", b"")) / self._bounds.slowest
+        left = self._patience - (clock() - started) + earned
+        self._patience = min(left, self._bounds.patience_seconds)
+        return message
 
     def _unzipped(self, unzip: "zlib._Decompress", body: bytes) -> bytes:
         try:
@@ -92,6 +142,13 @@ class _Bounded:
             return unzip.decompress(body, self._left + 1)
         except zlib.error as error:
             raise HTTPException(400, f"the body is not valid gzip: {error}") from None
+
+
+def _too_slow(bounds: Bounds) -> str:
+    seconds = f"{bounds.patience_seconds:g} s"
+    if bounds.slowest == math.inf:
+        return f"the body was not here within {seconds}; send it again"
+    return f"the body stopped for {seconds}, or came below {bounds.slowest:,} bytes a second; send it again"
 
 
 def _too_large(limit: int) -> str:
@@ -132,4 +189,7 @@ def _check_media_type(headers: Headers) -> None:
 
 class _StrictRequest(Request):
     async def json(self) -> Any:
-        return parse_json(await self.body())
+        try:
+            return parse_json(await self.body())
+        except NotUtf8 as error:
+            raise HTTPException(400, str(error)) from None

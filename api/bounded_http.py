@@ -1,8 +1,11 @@
 """HTTP by httptools, whose parser costs a tenth less of a request than h11's, with h11's bounds on what it keeps."""
 
+import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from api.crowd import most_connections
 
 MOST_FRAMING = 65_536  # bytes
 MOST_WAITING = 16  # requests of one connection
@@ -12,11 +15,17 @@ TOO_LARGE = b"a request's header is at most 65,536 bytes here"
 class BoundedHttp(HttpToolsProtocol):
     """431 for a header, trailers or a chunk's extensions above `MOST_FRAMING` bytes, judged after each read of
     the socket; 400 for more than `MOST_WAITING` requests that wait for the answer to one before them.
+    A connection beyond the most that there may be is hung up on unheard.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._framing = 0  # bytes since the last part of a request that was whole
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > most_connections():
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._framing += len(data)

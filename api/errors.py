@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
 from hpsearch.errors import DiskFull, HpsearchError, Problem
@@ -83,6 +84,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HpsearchError, _house)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(ClientDisconnect, _cut_off)
 
 
 def _house(request: Request, error: Exception) -> Response:
@@ -90,6 +92,11 @@ def _house(request: Request, error: Exception) -> Response:
     if isinstance(error, DiskFull):
         request.app.state.resources.disk.give_way()
     return problem_response(error, request.scope)
+
+
+def _cut_off(request: Request, error: Exception) -> Response:
+    # Nobody hears the answer; log and metrics must not show an error of the server's.
+    return problem_response(BadRequest("the request was cut off", hint="send it again"), request.scope)
 
 
 def _framework(request: Request, error: Exception) -> Response:

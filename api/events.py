@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.auth import VIEW
+from api.auth import VIEW, Gate
 from api.bodies import StrictRoute
 from api.parameters import Held, StudyKey
 from api.resources import Resources
+from hpsearch.errors import Unauthorized
 from hpsearch.records import FINISHED_STUDY_STATES, Event, Study, TrialState
 from hpsearch.service import studies
 
@@ -36,14 +37,20 @@ def after_of(
 async def stream_events(
     study: Annotated[Study, Depends(study_of)],
     after: Annotated[int, Depends(after_of)],
+    request: Request,
     held: Held,
 ) -> AsyncIterator[ServerSentEvent]:
     """Each event with its id, which `Last-Event-ID` resumes from. `event: end` says that no more will come;
-    without it the stream has only had its time."""
+    without it the stream has only had its time, or its token has."""
+    gate: Gate = request.app.state.gate
     loop = asyncio.get_running_loop()
     deadline = loop.time() + held.settings.longest_stream_seconds
     while not held.stopping and loop.time() < deadline:
         ticket = held.news.ticket
+        try:
+            await gate.admit_still(request)
+        except Unauthorized:
+            return  # who asks again is told why
         events, finished = await anyio.to_thread.run_sync(_news, held, study, after)
         for event in events:
             after = event.id

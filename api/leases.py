@@ -1,7 +1,6 @@
 """Leases: workers ask for trials, report on their runs and leave checkpoints."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,10 +8,9 @@ from typing import Annotated, Literal
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError
-from starlette.requests import ClientDisconnect
 
 from api.answers import answer
-from api.auth import WORK
+from api.auth import WORK, Gate
 from api.bodies import StrictRoute
 from api.checkpoints import Upload, checkpoint_folder, discard, receive
 from api.parameters import Caller, CheckpointName, Held, RunKey
@@ -47,6 +45,7 @@ async def lease(body: LeaseRequest, request: Request, held: Held, caller: Caller
 
 
 async def _lease(body: LeaseRequest, request: Request, held: Resources, caller: TokenId) -> LeaseResponse:
+    gate: Gate = request.app.state.gate
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(body.wait_seconds, held.settings.longest_poll_seconds)
     while True:
@@ -58,6 +57,7 @@ async def _lease(body: LeaseRequest, request: Request, held: Resources, caller: 
         await held.work.wait(ticket, min(left, POLL_SECONDS))
         if await request.is_disconnected():
             return found  # to nobody: a trial given now would be lost for a whole lease
+        await gate.admit_still(request)
 
 
 @router.post("/leases:report", operation_id="report", response_model=ReportResponse)
@@ -154,7 +154,7 @@ async def put_checkpoint(
         raise Unavailable(held.disk.problem, hint="free disk space on the server")
     upload = Upload(partial(_folder, held, run, worker, caller), name, sha256)
     try:
-        rest = await receive(_chunks(request), upload)
+        rest = await receive(request.stream(), upload)
         file = await anyio.to_thread.run_sync(upload.finish, rest, limiter=held.uploads)
         place = file.path.relative_to(held.settings.home.checkpoints)
         new = NewCheckpoint(run, worker, name, step, file.size, file.sha256, place, by=caller)
@@ -179,12 +179,3 @@ def _folder(held: Resources, run: RunId, worker: WorkerId, caller: TokenId) -> P
     claim_home(held.db, held.settings.home)
     study = checkpoints.study_of_holder(held.db, run, worker, by=caller, now=held.clock())
     return checkpoint_folder(held.settings.home, study) / str(run)
-
-
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in request.stream():
-            yield chunk
-    except ClientDisconnect:
-        # Nobody hears the answer; log and metrics must not show an error of the server's.
-        raise InvalidInput("the upload was cut off", hint="send the file again") from None

@@ -137,9 +137,10 @@ def report(study: StudyKey, held: Held) -> Response:
 async def live(
     study: Annotated[Study, Depends(events.study_of)],
     after: Annotated[int, Depends(events.after_of)],
+    request: Request,
     held: Held,
 ) -> AsyncIterator[ServerSentEvent]:
-    async for event in events.stream_events(study, after, held):
+    async for event in events.stream_events(study, after, request, held):
         yield event
 
 

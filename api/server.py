@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
-from api import logs, memory
+from api import crowd, logs, memory
 from api.app import create_app
 from api.bounded_http import BoundedHttp
 from api.resources import Resources, ensure_local_token, open_resources
@@ -33,6 +34,7 @@ def serve(settings: Settings, *, ready: Callable[[ServerAddress], None] | None =
     where others could reach a server that nobody could log in to.
     """
     memory.share_arenas()
+    crowd.take_descriptors()
     logs.configure(settings.log_level, sys.stderr)
     with _listening(settings, ready or _nobody) as (server, listener):
         memory.collect_less()
@@ -142,7 +144,9 @@ class _Server(uvicorn.Server):
         self._ready(self.address)
 
     async def on_tick(self, counter: int) -> bool:
-        self._slow.sweep(self.server_state.connections, time.monotonic())
+        connections: set[Any] = self.server_state.connections
+        self._slow.sweep(connections, time.monotonic())
+        crowd.make_room(connections)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

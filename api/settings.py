@@ -44,7 +44,9 @@ class Settings(BaseSettings):
     retention_best: int = Field(default=10, ge=1, le=1_000, description="trials of a study that keep all")
     longest_poll_seconds: float = Field(default=60.0, ge=0, description="that a request for a lease may wait")
     longest_stream_seconds: float = Field(default=3_600.0, gt=0, description="of events; then one asks again")
-    header_seconds: float = Field(default=10.0, gt=0, description="for a request's header to arrive")
+    header_seconds: float = Field(
+        default=10.0, gt=0, description="for a request's header to arrive, and for a form without a token"
+    )
     body_silence_seconds: float = Field(default=60.0, gt=0, description="between two parts of a body")
 
     @property

@@ -3,25 +3,34 @@
 import json
 import math
 import re
+from collections import Counter
+from contextlib import suppress
+from itertools import islice
 from typing import Any, NoReturn
 
 MAX_DEPTH = 32
 MAX_VALUES = 100_000  # a full report is 20,000 numbers; a million empty lists would take 60 MiB as objects
 MAX_FIELDS = 1_000  # of one object: each unknown name is answered with the nearest known one
-STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 SEPARATORS = b",[{:"
+OTHER_BYTES = bytes(set(range(256)) - set(b'"' + SEPARATORS))
+MARK = re.compile(rb'"[^"]*"?|([,\[{:])')  # a string, or a separator as group 1
+
+
+class NotUtf8(ValueError):
+    """The one encoding of JSON that travels (RFC 8259, section 8.1). To guess another is to count another body's values."""
 
 
 def parse_json(body: bytes) -> Any:
     """JSON with finite numbers, whole numbers within 64 bits, at most 32 levels, 1,000 fields
     an object and 100,000 values.
 
-    Raises json.JSONDecodeError for anything else.
+    Raises NotUtf8 for bytes in another encoding, json.JSONDecodeError for anything else.
     """
-    if _separators(body) > MAX_VALUES and _separators(STRING.sub(b"", body)) > MAX_VALUES:
+    text = _text(body)
+    if _has_too_many_values(body):
         raise json.JSONDecodeError(f"more than {MAX_VALUES:,} values", "", 0)
     try:
-        value = json.loads(body, parse_constant=_not_json, parse_float=_finite, parse_int=_int64)
+        value = json.loads(text, parse_constant=_not_json, parse_float=_finite, parse_int=_int64)
     except json.JSONDecodeError:
         raise
     except RecursionError:
@@ -34,8 +43,25 @@ def parse_json(body: bytes) -> Any:
     return value
 
 
-def _separators(text: bytes) -> int:
-    return sum(text.count(mark) for mark in SEPARATORS)
+def _text(body: bytes) -> str:
+    # JSON begins with ASCII, so that a zero byte this early is half of a wider character (RFC 4627, section 3).
+    if b"\0" not in body[:4]:
+        with suppress(UnicodeDecodeError):
+            return body.decode("utf-8-sig")  # with or without the mark that some editors write
+    raise NotUtf8("the body is not UTF-8, the one encoding of JSON that is read here")
+
+
+def _has_too_many_values(body: bytes) -> bool:
+    """Each value but the first follows a separator. In time and memory that grow with the body and no faster:
+    the server does nothing else meanwhile, and the body may be anything."""
+    if sum(body.count(mark) for mark in SEPARATORS) <= MAX_VALUES:
+        return False
+    # Without what is escaped, a string ends at the next quote.
+    plain = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    marks = MARK.finditer(plain.translate(None, OTHER_BYTES))
+    # Where strings are more than separators they stand side by side, which is no JSON: no need to go on.
+    kinds = Counter(mark.lastindex for mark in islice(marks, 2 * MAX_VALUES + 1))
+    return max(kinds.values()) > MAX_VALUES
 
 
 def _not_json(text: str) -> NoReturn:

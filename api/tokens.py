@@ -27,8 +27,9 @@ def list_tokens(held: Held) -> TokenList:
 
 @router.delete("/tokens/{token}", operation_id="revoke_token")
 def revoke_token(token: Annotated[TokenId, Path(ge=1, lt=2**63)], held: Held, request: Request) -> Token:
-    """From now on the token is refused. Idempotent."""
+    """From now on the token is refused, and what waits by it ends. Idempotent."""
     gate: Gate = request.app.state.gate
     revoked = tokens.revoke(held.db, token, now=held.clock())
     gate.known.forget()
+    held.ring()
     return revoked

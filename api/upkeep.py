@@ -108,8 +108,10 @@ def tidy(held: Resources) -> None:
 
 
 def _tick(held: Resources, monotonic: Callable[[], float]) -> int:
-    held.disk.check()
-    held.read_clock()
-    return reaper.tick(
-        held.db, now=held.clock(), monotonic=monotonic(), lease_seconds=held.settings.lease_seconds
-    )
+    try:
+        held.read_clock()
+        return reaper.tick(
+            held.db, now=held.clock(), monotonic=monotonic(), lease_seconds=held.settings.lease_seconds
+        )
+    finally:
+        held.disk.check()  # after the leases: the database may be on another disk, which is well

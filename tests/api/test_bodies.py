@@ -1,12 +1,14 @@
 import gzip
 import json
+import time
+import tracemalloc
 import zlib
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from api.strict_json import parse_json
+from api.strict_json import NotUtf8, parse_json
 from tests.api.scenes import API, grid_spec, lease, post_spec, problem, register
 
 JSON = {"Content-Type": "application/json"}
@@ -65,7 +67,6 @@ def test_numbers_that_json_does_not_have_are_422(
         b"[]",
         b'"text"',
         b'{"name": "\\ud800"}',
-        b"\xff\xfe",
         b"[" * 200_000,
         b'{"a":' * 100 + b"1" + b"}" * 100,
         b'{"worker_id": 1e400}',
@@ -74,6 +75,22 @@ def test_numbers_that_json_does_not_have_are_422(
 def test_bodies_that_make_no_sense_are_422(http: TestClient, body: bytes) -> None:
     for path in ("/studies", "/leases:report", "/tokens"):
         problem(http.post(API + path, content=body[:99_000], headers=JSON), 422, "invalid_input")
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "latin-1"]
+)
+def test_a_body_in_another_encoding_than_utf_8_is_400(http: TestClient, encoding: str) -> None:
+    body = '{"name": "Zoë", "scope": "viewer"}'.encode(encoding)
+    said = problem(http.post(f"{API}/tokens", content=body, headers=JSON), 400, "bad_request")
+    assert "UTF-8" in said["detail"]
+    assert len(http.get(f"{API}/tokens").json()["tokens"]) == 1
+
+
+def test_a_body_may_begin_with_the_mark_that_some_editors_write(http: TestClient) -> None:
+    body = '{"name": "Zoë", "scope": "viewer"}'.encode("utf-8-sig")
+    answer = http.post(f"{API}/tokens", content=body, headers=JSON)
+    assert answer.json()["token"]["name"] == "Zoë"
 
 
 def test_a_body_that_is_not_declared_as_json_is_not_read(http: TestClient) -> None:
@@ -137,3 +154,71 @@ def test_values_are_counted_before_they_are_made() -> None:
 def test_separators_inside_text_are_text() -> None:
     log = "loss: 0.5, accuracy: [0.1, {" * 50_000 + '\\ "quoted\\"'
     assert parse_json(json.dumps({"log": log}).encode()) == {"log": log}
+
+
+MANY = b"[" + b"," * 100_001
+STRING_BOMBS = [
+    pytest.param(MANY, b'"', b'\\"', id="escaped quotes without an end"),
+    pytest.param(MANY, b'"', b"\\", id="backslashes without an end"),
+    pytest.param(MANY, b"", b'""', id="strings side by side"),
+    pytest.param(b'["' + b"," * 100_001 + b'"', b"", b',"a"', id="strings after a long one"),
+]
+
+
+@pytest.mark.parametrize(("head", "begun", "more"), STRING_BOMBS)
+def test_what_counting_costs_grows_with_the_body_and_no_faster(
+    head: bytes, begun: bytes, more: bytes
+) -> None:
+    small, large = head + begun + more * 2_000, head + begun + more * 16_000
+    # Eight times as much of it, beside the head that both have; by a square it would be some thirty times as long.
+    assert seconds_to_refuse(large) < 12 * seconds_to_refuse(small)
+
+
+def seconds_to_refuse(body: bytes) -> float:
+    """The shortest of three tries: the machine has other things to do."""
+    return min(_seconds_to_refuse(body) for _ in range(3))
+
+
+def _seconds_to_refuse(body: bytes) -> float:
+    started = time.perf_counter()
+    with pytest.raises(json.JSONDecodeError):
+        parse_json(body)
+    return time.perf_counter() - started
+
+
+@pytest.mark.parametrize(
+    ("head", "begun", "more"), [*STRING_BOMBS, pytest.param(MANY, b'"', b"a", id="text")]
+)
+def test_counting_takes_no_more_memory_than_the_body_twice(head: bytes, begun: bytes, more: bytes) -> None:
+    body = head + begun + more * (2**20 // len(more))
+    tracemalloc.start()
+    try:
+        with pytest.raises(json.JSONDecodeError, match="100,000 values"):
+            parse_json(body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * len(body) + 500_000
+
+
+@pytest.mark.parametrize("escaped", ['"', "\\", '\\"', '\\\\",[', "\n,", "\u0022,[{:"])
+def test_values_are_told_from_text_whatever_is_escaped_in_it(escaped: str) -> None:
+    text = escaped * 60_000
+    value = {"log": text, "values": [0] * 50_000}
+    assert parse_json(json.dumps(value).encode()) == value
+    with pytest.raises(json.JSONDecodeError, match="100,000 values"):
+        parse_json(json.dumps({"log": text, "values": [0] * 100_000}).encode())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-16"])
+def test_values_can_not_be_hidden_in_another_encoding(encoding: str) -> None:
+    # In UTF-16 this sign holds a quote's byte: bytes that are read one by one seem to be one long string.
+    hidden = '["∀",' + "[]," * 101_000 + '"∀"]'
+    with pytest.raises(NotUtf8):
+        parse_json(hidden.encode(encoding))
+
+
+@pytest.mark.parametrize("body", [b"\xff", b'"\xed\xa0\x80"', b'"\xc0\xa2"', b"[\x00]\x00"])
+def test_bytes_that_are_no_utf_8_are_no_json(body: bytes) -> None:
+    with pytest.raises(NotUtf8):
+        parse_json(body)

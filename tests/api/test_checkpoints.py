@@ -378,5 +378,5 @@ def test_an_upload_that_is_cut_off_is_no_error_of_the_servers_and_leaves_nothing
     }
     assert http.portal is not None
     http.portal.call(http.app, scope, receive, send)
-    assert sent[0]["status"] == 422
+    assert sent[0]["status"] == 400
     assert files(settings) == []

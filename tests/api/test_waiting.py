@@ -9,12 +9,17 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastapi.testclient import TestClient
 
 from api import events, leases
+from api.app import create_app
 from api.bell import Bell
+from api.resources import Resources
 from api.server import background
 from api.settings import Settings
-from tests.api.scenes import API, grid_spec, lease, post_spec, register
+from hpsearch.records import TokenId
+from hpsearch.service import tokens
+from tests.api.scenes import API, grid_spec, lease, post_spec, problem, register
 
 SOON = 5.0
 
@@ -170,3 +175,83 @@ def test_a_server_that_ends_lets_go_of_polls_and_streams(
     assert poll.result(SOON).leases == ()
     assert all(message.event == "message" for message in told.result(SOON))
     http.close()
+
+
+# --- whose token ends meanwhile ------------------------------------------------------------------
+
+
+def token_of(http: Any, scope: str, **body: Any) -> tuple[int, dict[str, str]]:
+    """A new token's id, and the header that brings it."""
+    made = http.post(f"{API}/tokens", json={"name": scope, "scope": scope, **body}).json()
+    return made["token"]["id"], {"Authorization": f"Bearer {made['secret']}"}
+
+
+def poll_as(http: Any, headers: dict[str, str], worker: int) -> Any:
+    body = {"worker_id": worker, "request_id": "request-1", "wait_seconds": 30}
+    return http.post(f"{API}/leases", json=body, headers=headers)
+
+
+def worker_of(http: Any, headers: dict[str, str]) -> int:
+    body = {"name": "w", "host": "h", "version": "0", "slots": [{"device": "cpu", "index": 0, "name": "cpu"}]}
+    return int(http.post(f"{API}/workers", json=body, headers=headers).json()["id"])
+
+
+def test_a_poll_whose_token_is_revoked_ends_at_once_with_401_and_no_trial(
+    http: Any, waiting: threading.Event, elsewhere: ThreadPoolExecutor
+) -> None:
+    token, headers = token_of(http, "worker")
+    poll = elsewhere.submit(poll_as, http, headers, worker_of(http, headers))
+    assert waiting.wait(SOON)
+    http.delete(f"{API}/tokens/{token}")
+    post_spec(http, grid_spec(points=1))
+    problem(poll.result(SOON), 401, "unauthorized")
+    (given,) = lease(http, register(http, "other")).leases
+    assert given.epoch == 1
+
+
+def test_a_stream_whose_token_is_revoked_ends_at_once_and_tells_nothing_more(
+    http: Any, waiting: threading.Event, elsewhere: ThreadPoolExecutor
+) -> None:
+    post_spec(http, grid_spec())
+    token, headers = token_of(http, "viewer")
+    told = elsewhere.submit(lambda: list(stream(http, "a-grid", **headers)))
+    assert waiting.wait(SOON)
+    http.delete(f"{API}/tokens/{token}")
+    http.post(f"{API}/studies/a-grid/cancel")
+    messages = told.result(SOON)
+    assert messages
+    assert all(message.event == "message" and "cancelled" not in message.data for message in messages)
+
+
+def test_a_poll_whose_token_expires_ends_with_401(
+    http: Any, elsewhere: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "POLL_SECONDS", 0.1)
+    _, headers = token_of(http, "worker", expires_in_seconds=1)
+    poll = elsewhere.submit(poll_as, http, headers, worker_of(http, headers))
+    problem(poll.result(SOON), 401, "unauthorized")
+
+
+def test_a_poll_and_a_stream_whose_token_another_server_revokes_end_soon(
+    settings: Settings,
+    waiting: threading.Event,
+    elsewhere: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leases, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(events, "POLL_SECONDS", 0.1)
+    app = create_app(settings)
+    with TestClient(app, base_url="http://127.0.0.1") as http:
+        http.headers["Authorization"] = f"Bearer {settings.home.read_token()}"
+        held: Resources = app.state.resources
+        post_spec(http, grid_spec(points=1))
+        lease(http, register(http))
+        work, worker = token_of(http, "worker")
+        view, viewer = token_of(http, "viewer")
+        poll = elsewhere.submit(poll_as, http, worker, worker_of(http, worker))
+        told = elsewhere.submit(http.get, f"{API}/studies/a-grid/events", headers=viewer)
+        assert waiting.wait(SOON)
+        for token in (work, view):
+            tokens.revoke(held.db, TokenId(token), now=held.clock())
+        problem(poll.result(SOON), 401, "unauthorized")
+        assert "event: end" not in told.result(SOON).text

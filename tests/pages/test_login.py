@@ -1,5 +1,6 @@
 """The way in, without a browser: cookies, forms and where they lead."""
 
+import gzip
 import re
 
 import pytest
@@ -9,7 +10,7 @@ from api.pages import own_path
 from api.session import COOKIE
 from api.settings import Settings
 from tests.api.conftest import ORIGIN
-from tests.api.scenes import API, grid_spec, post_spec
+from tests.api.scenes import API, grid_spec, post_spec, problem
 
 HTML = {"Accept": "text/html"}
 
@@ -186,6 +187,20 @@ def test_only_the_listed_assets_are_served(anonymous: TestClient, name: str) -> 
 
 
 def test_the_form_is_small(anonymous: TestClient) -> None:
-    assert anonymous.post("/login", data={"token": "x" * 20_000}, headers=HTML).status_code == 422
+    assert anonymous.post("/login", data={"token": "x" * 20_000}, headers=HTML).status_code == 413
     many = {f"f{n}": "1" for n in range(100)}
     assert anonymous.post("/login", data=many, headers=HTML).status_code == 422
+
+
+def test_a_strangers_form_is_small_and_plain(anonymous: TestClient) -> None:
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    packed = anonymous.post(
+        "/login", content=gzip.compress(b"token=a"), headers={**kind, "Content-Encoding": "gzip"}
+    )
+    problem(packed, 415, "unsupported_media_type")
+    large = b"token=" + b"a" * 10_000
+    problem(anonymous.post("/login", content=large, headers=kind), 413, "too_large")
+    chunks = (large[at : at + 1_000] for at in range(0, len(large), 1_000))
+    problem(anonymous.post("/login", content=chunks, headers=kind), 413, "too_large")
+    most = b"token=" + b"a" * 9_994
+    assert anonymous.post("/login", content=most, headers=kind).status_code == 401

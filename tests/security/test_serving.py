@@ -9,12 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx2
 import pytest
 
 from api.server import background
 from api.settings import Settings
 from api.slow_headers import SlowHeaders
 from hpsearch.home import Home
+from tests.api.scenes import API, grid_spec, post_spec
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
@@ -89,6 +91,102 @@ def test_s16_a_body_that_never_ends_is_not_waited_for(settings: Settings) -> Non
         with socket.create_connection((host, int(port)), timeout=20) as connection:
             connection.sendall(head.encode())
             assert connection.recv(4096).startswith(b"HTTP/1.1 408")
+
+
+def talk(address: str, sent: bytes, *, every: float, each: bytes, most: float) -> tuple[bytes, float]:
+    """What the server says to a sender who adds a little at a time, and after how many seconds; nothing after `most`."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        started = time.monotonic()
+        connection.sendall(sent)
+        connection.settimeout(every)
+        while (waited := time.monotonic() - started) < most:
+            try:
+                return connection.recv(4096), waited
+            except TimeoutError:
+                connection.sendall(each)
+    return b"", most
+
+
+FORM = (
+    b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    b"Content-Length: 9000\r\n\r\ntoken="
+)
+
+
+def test_s16_a_strangers_form_is_waited_for_no_longer_than_a_header(settings: Settings) -> None:
+    with background(settings.model_copy(update={"header_seconds": 0.5})) as address:
+        said, waited = talk(address.url, FORM, every=0.1, each=b"a", most=5)
+        assert said.startswith(b"HTTP/1.1 408 ")
+        assert b"connection: close" in said.lower()
+        assert 0.3 < waited < 3
+
+
+def token_body(settings: Settings, size: int) -> bytes:
+    head = (
+        f"POST /api/v1/tokens HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {size}\r\n"
+        f"Content-Type: application/json\r\nAuthorization: Bearer {settings.home.read_token()}\r\n\r\n"
+    )
+    return head.encode() + b'{"name": "x", "scope": "viewer"}'
+
+
+def test_s16_a_body_that_only_drips_is_not_waited_for(settings: Settings) -> None:
+    with background(settings.model_copy(update={"body_silence_seconds": 0.5})) as address:
+        said, waited = talk(address.url, token_body(settings, 9_000), every=0.1, each=b" ", most=5)
+        assert said.startswith(b"HTTP/1.1 408 ")
+        assert 0.3 < waited < 3
+
+
+def test_a_slow_body_that_goes_on_is_waited_for(settings: Settings) -> None:
+    with background(settings.model_copy(update={"body_silence_seconds": 0.5})) as address:
+        size = len(b'{"name": "x", "scope": "viewer"}') + 15 * 1_000
+        said, waited = talk(address.url, token_body(settings, size), every=0.1, each=b" " * 1_000, most=10)
+        assert said.startswith(b"HTTP/1.1 201 ")
+        assert waited > 1
+
+
+def test_a_form_that_is_cut_off_is_no_error_of_the_servers(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with background(settings) as address:
+        host, _, port = address.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(FORM)
+            time.sleep(0.2)
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline and "request" not in caplog.messages:
+            time.sleep(0.05)
+    (noted,) = [record for record in caplog.records if record.message == "request"]
+    assert vars(noted)["status"] == 400
+    assert not [record for record in caplog.records if record.levelname == "ERROR" or record.exc_info]
+
+
+@pytest.mark.parametrize(
+    ("length", "body"),
+    [("Content-Length: 9", b""), ("Transfer-Encoding: chunked", b"30d40\r\n" + b" " * 200_000)],
+    ids=["unfinished", "too large"],
+)
+def test_a_body_that_no_route_reads_breaks_no_stream(
+    settings: Settings, caplog: pytest.LogCaptureFixture, length: str, body: bytes
+) -> None:
+    with background(settings.model_copy(update={"body_silence_seconds": 0.3})) as address:
+        headers = {"Authorization": f"Bearer {settings.home.read_token()}"}
+        with httpx2.Client(base_url=address.url, headers=headers, trust_env=False) as http:
+            post_spec(http, grid_spec())
+            sent = (
+                f"GET {API}/studies/a-grid/events HTTP/1.1\r\nHost: 127.0.0.1\r\n{length}\r\n"
+                f"Authorization: {headers['Authorization']}\r\n\r\n"
+            ).encode()
+            host, _, port = address.url.removeprefix("http://").partition(":")
+            with socket.create_connection((host, int(port)), timeout=20) as connection:
+                connection.sendall(sent + body)
+                time.sleep(0.8)
+                http.post(f"{API}/studies/a-grid/cancel")
+                said = b""
+                while b"event: end" not in said and (got := connection.recv(65_536)):
+                    said += got
+    assert b"event: end" in said
+    assert not [record for record in caplog.records if record.levelname == "ERROR" or record.exc_info]
 
 
 @pytest.fixture(scope="module")
