@@ -43,6 +43,7 @@ class Crew:
             Backlog(workplace.folder / "backlog.jsonl"),
             rng,
             self._lose,
+            on_fatal,
             interval_seconds=settings.report_interval_seconds,
         )
         self._heart = Heart(
@@ -65,7 +66,7 @@ class Crew:
                 server,
                 launcher,
                 self._reporter,
-                Uploader(server, worker.id, self._reporter, rng, self._lose),
+                Uploader(server, worker.id, self._reporter, rng, self._lose, on_fatal),
                 keeper,
                 rng,
                 self._expect,

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from hpsearch.errors import HpsearchError
+from hpsearch.worker.guard import guarded
 from hpsearch.worker.pipe import TO_DAEMON, Channel, ToDaemon
 
 _MOST_DEATHS = 3  # of fork servers in a row that never got ready
@@ -62,7 +63,8 @@ class Launcher(Protocol):
         """Get ready in the background."""
 
     def start_child(self, log: Path) -> Child:
-        """A new child in its own process group. Raises HpsearchError where this machine can't train."""
+        """A new child in its own process group. Raises HpsearchError where this machine can't train, and OSError
+        where there is no room for `log`."""
 
     def close(self) -> None:
         """Kill every child and wait for it."""
@@ -83,18 +85,21 @@ class ForkServer:
         self._children: dict[int, Child] = {}
         self._keys = itertools.count()
         # PDEATHSIG follows the thread that makes the process: this one lives as long as the daemon.
-        self._keeper = threading.Thread(target=self._keep, name="fork-server", daemon=True)
+        self._keeper = guarded("fork-server", self._keep, self._give_up)
 
     def start(self) -> None:
         self._keeper.start()
 
     def start_child(self, log: Path) -> Child:
+        descriptor = _open_log(log)
         ours, theirs = socket.socketpair()
         key = next(self._keys)
         child = Child(Channel(ours, TO_DAEMON), log, lambda number: self._signal(key, number))
-        descriptor = _open_log(log)
         try:
             self._request_start(key, child, theirs.fileno(), descriptor)
+        except HpsearchError:
+            child.channel.close()
+            raise
         finally:
             theirs.close()
             os.close(descriptor)
@@ -180,6 +185,14 @@ class ForkServer:
             else:
                 self._broken = str(event["broken"])
 
+    def _give_up(self, error: HpsearchError) -> None:
+        """The keeper has ended, and with it its fork server: nobody may wait for another."""
+        with self._changed:
+            self._control = None
+            self._broken = error.message
+            self._changed.notify_all()
+        self._on_broken(error.message)
+
     def _bury(self, control: socket.socket, process: subprocess.Popen[bytes]) -> None:
         """The fork server is gone, and by PDEATHSIG all its children."""
         if not self._ready:  # it would finish its imports first
@@ -214,16 +227,10 @@ class Spawner:
         """Nothing to prepare."""
 
     def start_child(self, log: Path) -> Child:
-        ours, theirs = socket.socketpair()
-        with theirs, os.fdopen(_open_log(log), "wb") as output:
-            process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", "hpsearch.worker.child", str(theirs.fileno()), str(os.getpid())],
-                pass_fds=[theirs.fileno()],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
+        with os.fdopen(_open_log(log), "wb") as output:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                process = self._spawn(theirs.fileno(), output)
         child = Child(Channel(ours, TO_DAEMON), log, lambda number: _signal_group(process, number))
         child.pid = process.pid
         self._processes.add(process)
@@ -234,6 +241,16 @@ class Spawner:
         for process in list(self._processes):
             _signal_group(process, signal.SIGKILL)
             process.wait()
+
+    def _spawn(self, channel: int, output: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603
+            [sys.executable, "-P", "-m", "hpsearch.worker.child", str(channel), str(os.getpid())],
+            pass_fds=[channel],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
 
     def _wait(self, process: subprocess.Popen[bytes], child: Child) -> None:
         code = process.wait()

@@ -12,6 +12,7 @@ from hpsearch.records import FailureReason, Outcome, RunId, Series, WorkerId
 from hpsearch.wire import LOG_BYTES, MAX_POINTS, ReportRequest, ReportResponse, ReportResult, RunReport
 from hpsearch.worker.backlog import Backlog, point_count
 from hpsearch.worker.backoff import Backoff
+from hpsearch.worker.guard import guarded
 from hpsearch.worker.server import Server
 
 _MAX_REPORTS = 256
@@ -35,7 +36,8 @@ class Reporter:
     """Holds each lease from `open` until its outcome is acknowledged or the lease is over.
 
     Nothing acknowledged is lost and nothing counts twice: reports of a run are numbered, and a batch is sent
-    again unchanged until the server has answered it. `on_lost` hears of leases that the server says are over.
+    again unchanged until the server has answered it. `on_lost` hears of leases that the server says are over,
+    `on_fatal` of an error that ends the thread.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Reporter:
         backlog: Backlog,
         rng: random.Random,
         on_lost: Callable[[RunId], None],
+        on_fatal: Callable[[HpsearchError], None],
         *,
         interval_seconds: float = 1.0,
     ) -> None:
@@ -57,7 +60,7 @@ class Reporter:
         self._runs: dict[RunId, _Run] = {}
         self._changed = threading.Condition()
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
+        self._thread = guarded("reporter", self._work, on_fatal)
 
     # --- called by slots and heartbeat -----------------------------------------------------------
 

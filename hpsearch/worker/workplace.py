@@ -16,6 +16,7 @@ from hpsearch.errors import Conflict, HpsearchError, InvalidInput
 from hpsearch.wire import Interrupted
 from hpsearch.worker.output import salvage
 
+_ROOM = 2**16
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # wire.RegisterWorker's
 
 
@@ -80,6 +81,15 @@ def _lock(folder: Path) -> int | None:
         os.close(lock)
         return None
     return lock
+
+
+def check_room(probe: Path) -> None:
+    """Raises OSError where a folder and a file of 64 KiB can't be made at `probe`: no trial could train there."""
+    try:
+        probe.mkdir(exist_ok=True)
+        (probe / "file").write_bytes(bytes(_ROOM))
+    finally:
+        shutil.rmtree(probe, ignore_errors=True)
 
 
 def default_name(host: str, home: Path) -> str:

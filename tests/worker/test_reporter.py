@@ -51,7 +51,13 @@ def make(tmp_path: Path) -> Iterator[Make]:
     def begin(server: FakeServer, *, interval: float = 0.05, lost: list[RunId] | None = None) -> Reporter:
         on_lost = lost.append if lost is not None else lambda run_id: None
         reporter = Reporter(
-            server, WorkerId(1), Backlog(tmp_path / "b"), random.Random(0), on_lost, interval_seconds=interval
+            server,
+            WorkerId(1),
+            Backlog(tmp_path / "b"),
+            random.Random(0),
+            on_lost,
+            lambda error: None,
+            interval_seconds=interval,
         )
         reporter.open([RUN, OTHER])
         reporter.start()
