@@ -13,6 +13,7 @@ from hpsearch.errors import (
     NotFound,
     Problem,
     ServerUnreachable,
+    TooLarge,
     Unauthorized,
     Unavailable,
 )
@@ -23,6 +24,7 @@ BY_STATUS: Mapping[int, type[HpsearchError]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,
+    413: TooLarge,
     422: InvalidInput,
     502: ServerUnreachable,
     503: Unavailable,
@@ -40,7 +42,10 @@ def raise_for_problem(response: httpx2.Response) -> None:
 def error_of(response: httpx2.Response) -> HpsearchError:
     """By the problem's `code`; where there is none, as from a proxy between, by the status."""
     problem = _problem(response)
-    by_code = {kind.code: kind for kind in _tree(HpsearchError)}
+    # A server in this process, as `hpsearch run` has one, adds errors of its own to the tree.
+    by_code = {
+        kind.code: kind for kind in _tree(HpsearchError) if kind.__module__ == HpsearchError.__module__
+    }
     code = str(problem.get("code", ""))
     kind = by_code.get(code) or BY_STATUS.get(response.status_code, HpsearchError)
     error = kind(

@@ -82,7 +82,7 @@ class Uploader:
             except LeaseLost:
                 self._on_lost(run_id)
             except (*REFUSALS, OSError) as error:
-                log.error("run %s: its %s checkpoint can't be kept: %s", run_id, saved.name, error)
+                log.error("run %s ends without its %s checkpoint: %s", run_id, saved.name, _told(error))
                 return
             except HpsearchError as error:
                 log.warning("run %s: its %s checkpoint waits for the server: %s", run_id, saved.name, error)
@@ -94,3 +94,8 @@ class Uploader:
     def _hand_on(self, result: Result) -> None:
         self._reporter.finish(result.run_id, result.outcome, result.log, urgent=result.urgent)
         shutil.rmtree(result.folder, ignore_errors=True)
+
+
+def _told(error: Exception) -> str:
+    hint = getattr(error, "hint", None)
+    return f"{error}; {hint}" if hint else str(error)
