@@ -69,8 +69,13 @@ def _retry_after(response: httpx2.Response) -> float:
     return min(float(asked), MOST_RETRY_AFTER_SECONDS) if asked.isascii() and asked.isdecimal() else 0.0
 
 
-def no_answer(url: str, failure: httpx2.TransportError) -> ServerUnreachable:
+def no_answer(url: str, failure: httpx2.RequestError) -> ServerUnreachable:
     """The sentence for a server that could not be reached, or was lost half-way."""
+    if isinstance(failure, httpx2.DecodingError):
+        return ServerUnreachable(
+            f"the answer of {url} can't be read: {_reason(failure)}",
+            hint="look for a proxy between that breaks answers",
+        )
     return ServerUnreachable(
         f"no answer from {url}: {_reason(failure)}",
         hint="check that the server runs and the address is right; `hpsearch serve` starts one",
@@ -90,7 +95,7 @@ def never_arrived(failure: BaseException | None) -> bool:
     return isinstance(failure, httpx2.ConnectError | httpx2.ConnectTimeout)
 
 
-def _reason(failure: httpx2.TransportError) -> str:
+def _reason(failure: httpx2.RequestError) -> str:
     cause: BaseException | None = failure
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:

@@ -77,6 +77,20 @@ def test_a_passing_failure_is_waited_out(failure: Answer | None) -> None:
         assert client.version().version == "1"
 
 
+BROKEN: Answer = (200, {**JSON, "Content-Encoding": "gzip"}, b"not gzip")
+
+
+def test_an_answer_that_cant_be_unpacked_is_an_outage_and_waited_out() -> None:
+    with answering(lambda n, _: BROKEN if n < 2 else VERSION) as url, Client(url, "token") as client:
+        assert client.version().version == "1"
+    with (
+        answering(lambda n, _: BROKEN) as url,
+        Client(url, "token", patience_seconds=0) as client,
+        pytest.raises(ServerUnreachable, match=r"the answer of http.* can't be read: .*header"),
+    ):
+        client.version()
+
+
 def test_a_body_that_a_proxy_finds_too_large_is_sent_once() -> None:
     asked = []
     answer = (413, {"Content-Type": "text/html"}, b"<html>")
