@@ -16,11 +16,12 @@ class Keeper:
 
     Kept are snapshots of long trials, of the trials that open the test set, and of each trial that beats
     all of its study that this worker has trained before: the best trial of a study is always among them.
+    Of equals the study's best is the one with the lowest number; the same trial again equals itself.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._records: dict[str, float] = {}
+        self._records: dict[str, tuple[float, int]] = {}
 
     def keeps(self, lease: Lease, outcome: Outcome, seconds: float) -> bool:
         """`seconds`: how long the trial took."""
@@ -30,9 +31,10 @@ class Keeper:
     def _is_record(self, lease: Lease, value: float | None) -> bool:
         if value is None or not math.isfinite(value):
             return False
-        signed = value * lease.assignment.objective.sign
+        rank = (value * lease.assignment.objective.sign, -lease.number)
         with self._lock:
-            if signed <= self._records.get(lease.study, -math.inf):
+            record = self._records.get(lease.study)
+            if record is not None and rank < record:
                 return False
-            self._records[lease.study] = signed
+            self._records[lease.study] = rank
             return True

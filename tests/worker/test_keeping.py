@@ -9,7 +9,9 @@ from hpsearch.wire import Assignment, Lease
 from hpsearch.worker.keeping import LONG_SECONDS, Keeper
 
 
-def lease(study: str = "s", direction: str = "maximize", *, test: bool = False) -> Lease:
+def lease(
+    study: str = "s", direction: str = "maximize", *, test: bool = False, number: int = 1, epoch: int = 1
+) -> Lease:
     assignment = Assignment(
         task=NamedTask(dataset="digits", model="mlp"),
         program=Program(kind="train", test=test),
@@ -19,8 +21,8 @@ def lease(study: str = "s", direction: str = "maximize", *, test: bool = False) 
         run_id=RunId(1),
         study=study,
         trial_id=TrialId(1),
-        number=1,
-        epoch=1,
+        number=number,
+        epoch=epoch,
         assignment=assignment,
         lease_seconds=30,
     )
@@ -38,7 +40,7 @@ def test_of_short_trials_each_record_of_its_study_is_kept(
     assert keeper.keeps(lease("a", direction), of(worse), 0.01)
     assert keeper.keeps(lease("a", direction), of(better), 0.01)
     assert not keeper.keeps(lease("a", direction), of(worse), 0.01)
-    assert not keeper.keeps(lease("a", direction), of(better), 0.01)
+    assert not keeper.keeps(lease("a", direction, number=2), of(better), 0.01)
     assert keeper.keeps(lease("b", direction), of(worse), 0.01)
 
 
@@ -47,6 +49,20 @@ def test_long_trials_and_those_that_open_the_test_set_are_kept() -> None:
     keeper.keeps(lease(), of(1.0), 0.01)
     assert keeper.keeps(lease(), of(0.1), LONG_SECONDS)
     assert keeper.keeps(lease(test=True), of(0.1), 0.01)
+
+
+def test_of_equals_those_are_kept_that_the_study_ranks_first() -> None:
+    keeper = Keeper()
+    assert keeper.keeps(lease(number=3), of(0.9), 0.01)
+    assert not keeper.keeps(lease(number=4), of(0.9), 0.01)
+    assert keeper.keeps(lease(number=2), of(0.9), 0.01)
+    assert not keeper.keeps(lease(number=3), of(0.9), 0.01)
+
+
+def test_a_trial_that_is_run_again_keeps_its_best_though_it_is_no_better_than_the_first_time() -> None:
+    keeper = Keeper()
+    assert keeper.keeps(lease(), of(0.9), 0.01)
+    assert keeper.keeps(lease(), of(0.9), 0.01)
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
