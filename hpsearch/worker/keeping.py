@@ -14,8 +14,9 @@ LONG_SECONDS = 2.0
 class Keeper:
     """Decides for all slots of a worker.
 
-    Kept are snapshots of long trials, of the trials that open the test set, and of each trial that beats
-    all of its study that this worker has trained before: the best trial of a study is always among them.
+    Kept are snapshots of long trials, of the trials that open the test set, of trials that have run before,
+    whose earlier run may have sent one that would stand for the trial, and of each trial that beats all of
+    its study that this worker has trained before: the best trial of a study is always among them.
     Of equals the study's best is the one with the lowest number; the same trial again equals itself.
     """
 
@@ -26,7 +27,8 @@ class Keeper:
     def keeps(self, lease: Lease, outcome: Outcome, seconds: float) -> bool:
         """`seconds`: how long the trial took."""
         record = self._is_record(lease, outcome.value)
-        return record or seconds >= LONG_SECONDS or lease.assignment.program.test
+        again = lease.epoch > 1
+        return record or again or seconds >= LONG_SECONDS or lease.assignment.program.test
 
     def _is_record(self, lease: Lease, value: float | None) -> bool:
         if value is None or not math.isfinite(value):

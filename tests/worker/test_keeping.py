@@ -65,6 +65,13 @@ def test_a_trial_that_is_run_again_keeps_its_best_though_it_is_no_better_than_th
     assert keeper.keeps(lease(), of(0.9), 0.01)
 
 
+def test_a_later_run_replaces_what_an_earlier_one_has_sent() -> None:
+    keeper = Keeper()
+    keeper.keeps(lease(number=1), of(0.99), 0.01)
+    assert keeper.keeps(lease(number=2), Outcome(state="released"), LONG_SECONDS)
+    assert keeper.keeps(lease(number=2, epoch=2), of(0.9), 0.01)
+
+
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
 def test_no_number_is_no_record(value: float | None) -> None:
     assert not Keeper().keeps(lease(), of(value), 0.01)
