@@ -3,7 +3,7 @@
 import math
 import threading
 
-from hpsearch.records import Outcome
+from hpsearch.records import Outcome, StudyId
 from hpsearch.wire import Lease
 
 # Storing a small checkpoint durably takes the server 25-55 ms (two fsyncs and a commit, measured on a 2-core
@@ -22,7 +22,7 @@ class Keeper:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._records: dict[str, tuple[float, int]] = {}
+        self._records: dict[StudyId | str, tuple[float, int]] = {}
 
     def keeps(self, lease: Lease, outcome: Outcome, seconds: float) -> bool:
         """`seconds`: how long the trial took."""
@@ -34,9 +34,10 @@ class Keeper:
         if value is None or not math.isfinite(value):
             return False
         rank = (value * lease.assignment.objective.sign, -lease.number)
+        study = lease.study if lease.study_id is None else lease.study_id
         with self._lock:
-            record = self._records.get(lease.study)
+            record = self._records.get(study)
             if record is not None and rank < record:
                 return False
-            self._records[lease.study] = rank
+            self._records[study] = rank
             return True

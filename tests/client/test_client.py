@@ -194,6 +194,19 @@ def test_exports_are_written_whole(client: Client, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("*.*")) == ["trials.csv", "trials.jsonl"]
 
 
+def test_a_study_made_again_leases_under_an_id_of_its_own(client: Client) -> None:
+    worker = register(client)
+    first = client.create_study(grid_spec())
+    lease = lease_one(client, worker)
+    assert lease.study_id == first.record().id
+    first.stop()
+    finish(client, worker, lease.run_id, 0.5)
+    first.delete()
+    again = client.create_study(grid_spec())
+    later = lease_one(client, worker, "request-2")
+    assert later.study_id == again.record().id != lease.study_id
+
+
 def test_checkpoints_travel_both_ways(client: Client, tmp_path: Path) -> None:
     client.create_study(grid_spec())
     worker = register(client)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from hpsearch.records import Outcome, Program, RunId, TrialId
+from hpsearch.records import Outcome, Program, RunId, StudyId, TrialId
 from hpsearch.spec import Objective
 from hpsearch.tasks import NamedTask
 from hpsearch.wire import Assignment, Lease
@@ -10,7 +10,13 @@ from hpsearch.worker.keeping import LONG_SECONDS, Keeper
 
 
 def lease(
-    study: str = "s", direction: str = "maximize", *, test: bool = False, number: int = 1, epoch: int = 1
+    study: str = "s",
+    direction: str = "maximize",
+    *,
+    test: bool = False,
+    number: int = 1,
+    epoch: int = 1,
+    study_id: int | None = None,
 ) -> Lease:
     assignment = Assignment(
         task=NamedTask(dataset="digits", model="mlp"),
@@ -20,6 +26,7 @@ def lease(
     return Lease(
         run_id=RunId(1),
         study=study,
+        study_id=None if study_id is None else StudyId(study_id),
         trial_id=TrialId(1),
         number=number,
         epoch=epoch,
@@ -70,6 +77,22 @@ def test_a_later_run_replaces_what_an_earlier_one_has_sent() -> None:
     keeper.keeps(lease(number=1), of(0.99), 0.01)
     assert keeper.keeps(lease(number=2), Outcome(state="released"), LONG_SECONDS)
     assert keeper.keeps(lease(number=2, epoch=2), of(0.9), 0.01)
+
+
+def test_a_study_made_again_under_its_name_has_no_record_yet() -> None:
+    keeper = Keeper()
+    assert keeper.keeps(lease(study_id=1), of(0.99), 0.01)
+    assert keeper.keeps(lease(study_id=2), of(0.5), 0.01)
+    assert not keeper.keeps(lease(study_id=2), of(0.4), 0.01)
+
+
+def test_without_an_id_as_from_an_older_server_the_name_tells_studies_apart() -> None:
+    raw = lease("a", study_id=1).model_dump(exclude={"study_id"})
+    assert Lease.model_validate(raw).study_id is None
+    keeper = Keeper()
+    assert keeper.keeps(lease("a"), of(0.9), 0.01)
+    assert not keeper.keeps(lease("a"), of(0.8), 0.01)
+    assert keeper.keeps(lease("b"), of(0.8), 0.01)
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
