@@ -3,7 +3,7 @@
 import signal
 
 from hpsearch.records import FailureReason, Outcome
-from hpsearch.worker.launcher import Exit
+from hpsearch.worker.offspring import Exit
 
 _MESSAGE_TAIL = 1000  # characters of output in a crash's message; the run's log has more
 
@@ -24,7 +24,7 @@ def stalled(seconds: float) -> Outcome:
 def describe(end: Exit) -> str:
     """How a child died, in a sentence."""
     if end.code is None:
-        return "the training process vanished"
+        return "the training process and the fork server that made it ended in the middle of this trial"
     if end.code >= 0:
         return f"the training process ended with exit code {end.code} in the middle of this trial"
     name = signal.Signals(-end.code).name if -end.code in signal.valid_signals() else f"signal {-end.code}"

@@ -15,6 +15,7 @@ from hpsearch.worker.reporter import Reporter
 from hpsearch.worker.server import Server
 from hpsearch.worker.settings import WorkerSettings
 from hpsearch.worker.slot import SlotLoop
+from hpsearch.worker.suspects import Suspects
 from hpsearch.worker.uploader import Uploader
 from hpsearch.worker.workplace import Workplace
 
@@ -57,6 +58,7 @@ class Crew:
             orphan_seconds=settings.limits.orphan,
         )
         keeper = Keeper()
+        suspects = Suspects()
         self._slots = tuple(
             SlotLoop(
                 place,
@@ -68,6 +70,7 @@ class Crew:
                 self._reporter,
                 Uploader(server, worker.id, self._reporter, rng, self._lose, on_fatal),
                 keeper,
+                suspects,
                 rng,
                 self._expect,
                 on_fatal,

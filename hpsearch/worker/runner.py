@@ -9,11 +9,12 @@ from hpsearch.records import Outcome, RunId
 from hpsearch.wire import Lease
 from hpsearch.worker.charges import crashed, stalled
 from hpsearch.worker.keeping import Keeper
-from hpsearch.worker.launcher import Child, Exit
+from hpsearch.worker.offspring import Child, Exit
 from hpsearch.worker.output import Output
 from hpsearch.worker.pipe import Finished, Pack, Progress, Saved, Started, Stop, ToDaemon
 from hpsearch.worker.reporter import Reporter
 from hpsearch.worker.settings import Limits
+from hpsearch.worker.suspects import Suspects
 from hpsearch.worker.uploader import Result, Uploader
 
 _LOG_SECONDS = 1.0  # between looks at what a run has printed
@@ -27,7 +28,8 @@ class PackRun:
     """Runs in its slot's thread; `stop`, `lose`, `drain` and `kill` are called from others.
 
     When the child dies, the trial in progress is charged and the others are released. When the daemon killed
-    it, nobody is charged, except a trial that made no progress.
+    it, nobody is charged, except a trial that made no progress. Where the fork server vanished with the
+    children of other slots too, the trial is a suspect (`suspects`) and is not charged.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class PackRun:
         reporter: Reporter,
         uploader: Uploader,
         keeper: Keeper,
+        suspects: Suspects,
         limits: Limits,
     ) -> None:
         self._child = child
@@ -44,6 +47,7 @@ class PackRun:
         self._reporter = reporter
         self._uploader = uploader
         self._keeper = keeper
+        self._suspects = suspects
         self._limits = limits
         self._lock = threading.Lock()
         self._open = {errand.lease.run_id: errand for errand in pack.errands}
@@ -68,11 +72,12 @@ class PackRun:
         try:
             return self._train()
         except Exception as error:
-            log.error("runs %s go back to the server: %s", _listed(self.runs()), error)
+            log.error("runs %s go back to the server: %s", ", ".join(map(str, self.runs())), error)
             self._give_up()
             raise
 
     def _train(self) -> bool:
+        self._child.busy = True
         self._send(self._pack)
         ended = True
         try:
@@ -182,6 +187,7 @@ class PackRun:
             last = not self._open
         if errand is None:
             return  # its lease was lost
+        self._suspects.clear(errand.lease.trial_id)
         self._uploader.submit(
             Result(
                 run_id=finished.run_id,
@@ -216,14 +222,23 @@ class PackRun:
             left, self._open = self._open, {}
             # A child that dies before its first trial is that trial's: else a pack could kill children forever.
             charged = self._stalled or self._current or next(iter(left), None)
-            blameless = self._stalled is None and (self._killed or end.code is None)
-        charge = crashed(end, printed) if self._stalled is None else stalled(self._silence)
+        charge = self._charge(end, printed)
+        if charge is None and not self._killed and end.suspects > 1 and charged in left:
+            self._suspects.add(left[charged].lease.trial_id)
         for number, (run_id, errand) in enumerate(left.items(), start=1):
-            guilty = run_id == charged and not blameless
-            outcome = charge if guilty else Outcome(state="released")
-            output = printed if run_id == charged else ""
+            guilty = run_id == charged
+            outcome = charge if charge is not None and guilty else Outcome(state="released")
+            output = printed if guilty else ""
             result = Result(run_id, outcome, errand.folder, log=output, urgent=number == len(left))
             self._uploader.submit(result)
+
+    def _charge(self, end: Exit, output: str) -> Outcome | None:
+        """What the trial in progress has brought on itself, if anything."""
+        if self._stalled is not None:
+            return stalled(self._silence)
+        if self._killed or (end.code is None and end.suspects != 1):
+            return None
+        return crashed(end, output)
 
     # --- other threads ---------------------------------------------------------------------------
 
@@ -280,7 +295,3 @@ class PackRun:
             self._child.channel.send(message)
         except OSError:
             log.debug("child %s is gone", self._child.pid)  # its end tells the rest
-
-
-def _listed(runs: tuple[RunId, ...]) -> str:
-    return ", ".join(str(run_id) for run_id in runs)

@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from hpsearch.errors import HpsearchError
@@ -17,12 +17,14 @@ from hpsearch.worker.backoff import Backoff
 from hpsearch.worker.devices import LocalSlot
 from hpsearch.worker.guard import guarded
 from hpsearch.worker.keeping import Keeper
-from hpsearch.worker.launcher import Child, Launcher
+from hpsearch.worker.launcher import Launcher
+from hpsearch.worker.offspring import Child
 from hpsearch.worker.pipe import Errand, Pack
 from hpsearch.worker.reporter import Reporter
 from hpsearch.worker.runner import PackRun
 from hpsearch.worker.server import REFUSALS, Server
 from hpsearch.worker.settings import WorkerSettings
+from hpsearch.worker.suspects import Suspects
 from hpsearch.worker.uploader import Uploader
 from hpsearch.worker.workplace import check_room
 
@@ -47,6 +49,7 @@ class SlotLoop:
         reporter: Reporter,
         uploader: Uploader,
         keeper: Keeper,
+        suspects: Suspects,
         rng: random.Random,
         on_leases: Callable[[tuple[Lease, ...]], None],
         on_fatal: Callable[[HpsearchError], None],
@@ -60,6 +63,7 @@ class SlotLoop:
         self._reporter = reporter
         self._uploader = uploader
         self._keeper = keeper
+        self._suspects = suspects
         self._rng = rng
         self._on_leases = on_leases
         self._backoff = Backoff(rng)
@@ -185,44 +189,55 @@ class SlotLoop:
 
     def _train(self, leases: tuple[Lease, ...]) -> bool:
         """Train a pack; False where the slot is of no more use."""
-        child, self._spare = self._spare, None
-        assert child is not None
         self._reporter.open(lease.run_id for lease in leases)
         self._on_leases(leases)
         if self._draining.is_set():
-            child.channel.close()
             self._give_back(leases)
             return False
-        pack = PackRun(
-            child,
-            self._prepare(child, leases),
-            self._reporter,
-            self._uploader,
-            self._keeper,
-            self._settings.limits,
-        )
-        with self._lock:
-            self._pack = pack
-        try:
-            if self._stopping:  # since the last look
-                pack.drain()
-            return pack.run()
-        finally:
+        with ExitStack() as afterwards:
+            pack = self._make_pack(leases, afterwards)
             with self._lock:
-                self._pack = None
+                self._pack = pack
+            try:
+                if self._stopping:  # since the last look
+                    pack.drain()
+                return pack.run()
+            finally:
+                with self._lock:
+                    self._pack = None
 
-    def _prepare(self, child: Child, leases: tuple[Lease, ...]) -> Pack:
+    def _make_pack(self, leases: tuple[Lease, ...], afterwards: ExitStack) -> PackRun:
         """Raises OSError where there is no room for a run: then all are released, and the child ends."""
         try:
+            child = self._take_child(leases, afterwards)
+            afterwards.callback(child.channel.close)
             errands = tuple(self._errand(lease) for lease in leases)
         except Exception:
-            child.channel.close()
             for lease in leases:
                 log.error("run %d goes back to the server untrained", lease.run_id)
                 self._reporter.finish(lease.run_id, _UNTRAINED, urgent=True)
                 shutil.rmtree(self._run_folder(lease), ignore_errors=True)
             raise
-        return self._pack_of(errands)
+        return PackRun(
+            child,
+            self._pack_of(errands),
+            self._reporter,
+            self._uploader,
+            self._keeper,
+            self._suspects,
+            self._settings.limits,
+        )
+
+    def _take_child(self, leases: tuple[Lease, ...], afterwards: ExitStack) -> Child:
+        """The spare one; for a suspect, one of a fork server that it can take down alone."""
+        if not self._suspects.any_of(leases):
+            child, self._spare = self._spare, None
+            assert child is not None
+            return child
+        apart = self._launcher.apart()
+        apart.start()
+        afterwards.callback(apart.close)
+        return apart.start_child(self._folder / f"slot-{self._place.slot.index}-apart.log")
 
     def _pack_of(self, errands: tuple[Errand, ...]) -> Pack:
         return Pack(

@@ -10,7 +10,9 @@ import pytest
 from hpsearch.errors import HpsearchError
 from hpsearch.records import FailureReason
 from hpsearch.worker.environment import child_environment
-from hpsearch.worker.launcher import Exit, ForkServer, Spawner
+from hpsearch.worker.launcher import ForkServer
+from hpsearch.worker.offspring import Exit
+from hpsearch.worker.spawner import Spawner
 from tests.worker.conftest import MakeCrew
 from tests.worker.fake_server import FakeServer, file_task
 from tests.worker.processes import gone
