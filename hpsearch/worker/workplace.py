@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from hpsearch.errors import Conflict, HpsearchError, InvalidInput
 from hpsearch.wire import Interrupted
+from hpsearch.worker.kept import drop_stale
 from hpsearch.worker.output import salvage
 
 _ROOM = 2**16
@@ -61,6 +63,7 @@ def take_workplace(home: Path, name: str | None) -> Iterator[Workplace]:
         interrupted = salvage(folder / "runs") if known else None
         shutil.rmtree(folder / "runs", ignore_errors=True)
         (folder / "runs").mkdir(parents=True)
+        drop_stale(folder, now=time.time())
         yield Workplace(candidate, folder, interrupted)
     finally:
         shutil.rmtree(folder / "runs", ignore_errors=True)
