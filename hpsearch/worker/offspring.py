@@ -50,5 +50,5 @@ class Child:
 
 
 def open_log(path: Path) -> int:
-    """Empty, and appended to: a child empties it after each trial, and must not leave a hole."""
+    """Empty, and appended to: it is emptied while children write (`output`), and must not get a hole."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)

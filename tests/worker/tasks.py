@@ -90,6 +90,14 @@ class Slow(Well):
         return x
 
 
+class Chatty(Slow):
+    """Prints 100 KB a step, and says where it is."""
+
+    def augment(self, x, generator):
+        print("x" * 100_000, "step", flush=True)
+        return super().augment(x, generator)
+
+
 class _Read(Dataset):
     def __init__(self, x, y):
         self.x, self.y = x, y
