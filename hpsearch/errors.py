@@ -9,6 +9,7 @@ HpsearchError
 │   ├── StudyExists                       same name, other spec; names the changed keys
 │   ├── IllegalMove                       a state that this one can't move to
 │   └── LeaseLost                         a worker's write under a lease that is over
+├── TooLarge                413, exit 1   more bytes than the server, or a proxy before it, takes at once
 ├── Unavailable             503, exit 1   database or disk can't take writes now; try again
 │   └── DiskFull
 ├── ServerUnreachable            exit 5   raised by the client
@@ -86,6 +87,11 @@ class IllegalMove(Conflict):
 
 class LeaseLost(Conflict):
     code = "lease_lost"
+
+
+class TooLarge(HpsearchError):
+    code = "too_large"
+    status = 413
 
 
 class Unavailable(HpsearchError):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hpsearch.client.transport import PREFIX, Transport
-from hpsearch.errors import HpsearchError, ServerUnreachable
+from hpsearch.errors import HpsearchError, ServerUnreachable, TooLarge
 from hpsearch.records import Checkpoint, RunId, TrialId, WorkerId
 
 CHUNK = 2**20
@@ -21,7 +21,7 @@ SPARED = 0.05  # of the disk, whatever the server sends
 def upload(
     transport: Transport, run_id: RunId, worker_id: WorkerId, name: str, step: int, path: Path
 ) -> Checkpoint:
-    """Send the file at `path`. Raises LeaseLost where the lease is over."""
+    """Send the file at `path`. Raises LeaseLost where the lease is over, TooLarge where the server's limit is lower."""
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     headers: Mapping[str, str] = {
@@ -45,7 +45,13 @@ def upload(
             response.read()
             return transport.parse(Checkpoint.model_validate_json, response)
 
-    return transport.repeated(once)
+    try:
+        return transport.repeated(once)
+    except TooLarge as error:
+        raise TooLarge(
+            f"checkpoint {name} of run {run_id} has {path.stat().st_size:,} bytes, more than {transport.url} takes",
+            hint="set HPSEARCH_MAX_CHECKPOINT_BYTES for `hpsearch serve`, and the limit of a proxy before it",
+        ) from error
 
 
 def download(transport: Transport, trial_id: TrialId, name: str, path: Path) -> Path:

@@ -193,7 +193,7 @@ class Client:
     def upload_checkpoint(
         self, run_id: RunId, worker_id: WorkerId, name: Literal["best", "last"], step: int, path: Path
     ) -> Checkpoint:
-        """Raises LeaseLost where the run's lease is over."""
+        """Raises LeaseLost where the run's lease is over, TooLarge where the file is above the server's limit."""
         return checkpoints.upload(self._transport, run_id, worker_id, name, step, path)
 
     def download_checkpoint(self, trial_id: TrialId, name: Literal["best", "last"], path: Path) -> Path:

@@ -13,6 +13,7 @@ from hpsearch.errors import (
     NotFound,
     Problem,
     ServerUnreachable,
+    TooLarge,
     Unauthorized,
     Unavailable,
 )
@@ -23,6 +24,7 @@ BY_STATUS: Mapping[int, type[HpsearchError]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,
+    413: TooLarge,
     422: InvalidInput,
     502: ServerUnreachable,
     503: Unavailable,
@@ -40,7 +42,10 @@ def raise_for_problem(response: httpx2.Response) -> None:
 def error_of(response: httpx2.Response) -> HpsearchError:
     """By the problem's `code`; where there is none, as from a proxy between, by the status."""
     problem = _problem(response)
-    by_code = {kind.code: kind for kind in _tree(HpsearchError)}
+    # A server in this process, as `hpsearch run` has one, adds errors of its own to the tree.
+    by_code = {
+        kind.code: kind for kind in _tree(HpsearchError) if kind.__module__ == HpsearchError.__module__
+    }
     code = str(problem.get("code", ""))
     kind = by_code.get(code) or BY_STATUS.get(response.status_code, HpsearchError)
     error = kind(
@@ -64,8 +69,13 @@ def _retry_after(response: httpx2.Response) -> float:
     return min(float(asked), MOST_RETRY_AFTER_SECONDS) if asked.isascii() and asked.isdecimal() else 0.0
 
 
-def no_answer(url: str, failure: httpx2.TransportError) -> ServerUnreachable:
+def no_answer(url: str, failure: httpx2.RequestError) -> ServerUnreachable:
     """The sentence for a server that could not be reached, or was lost half-way."""
+    if isinstance(failure, httpx2.DecodingError):
+        return ServerUnreachable(
+            f"the answer of {url} can't be read: {_reason(failure)}",
+            hint="look for a proxy between that breaks answers",
+        )
     return ServerUnreachable(
         f"no answer from {url}: {_reason(failure)}",
         hint="check that the server runs and the address is right; `hpsearch serve` starts one",
@@ -85,7 +95,7 @@ def never_arrived(failure: BaseException | None) -> bool:
     return isinstance(failure, httpx2.ConnectError | httpx2.ConnectTimeout)
 
 
-def _reason(failure: httpx2.TransportError) -> str:
+def _reason(failure: httpx2.RequestError) -> str:
     cause: BaseException | None = failure
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:

@@ -189,7 +189,7 @@ class Transport:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except httpx2.TransportError as failure:
+        except httpx2.RequestError as failure:  # a broken Content-Encoding is no TransportError
             raise no_answer(self.url, failure) from failure
 
 

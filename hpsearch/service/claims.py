@@ -167,6 +167,7 @@ def lease_of(
     return Lease(
         run_id=run_id,
         study=study.study.name,
+        study_id=study.id,
         trial_id=trial.id,
         number=trial.number,
         epoch=epoch,

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from hpsearch.records import Budget, Checkpoint, Program, Record, RunId, TrialId, WorkerId
+from hpsearch.records import Budget, Checkpoint, Program, Record, RunId, StudyId, TrialId, WorkerId
 from hpsearch.space import Params
 from hpsearch.spec import Objective
 from hpsearch.tasks import Task
@@ -27,11 +27,12 @@ class Lease(Record):
     """A run handed to a worker. `run_id` is the fencing token of every write about it.
 
     `start`: a checkpoint that training may continue from, of this trial's earlier run or of the trial it
-    continues. `keep_last`: upload the last checkpoint at the end, another trial may continue from it.
+    continues. `study_id` tells studies apart that have had the same name; an older server sends none. `keep_last`: upload the last checkpoint at the end, another trial may continue from it.
     """
 
     run_id: RunId
     study: str
+    study_id: StudyId | None = None
     trial_id: TrialId
     number: int
     epoch: int

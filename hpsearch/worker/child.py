@@ -11,7 +11,8 @@ import traceback
 from hpsearch.command import CommandTask
 from hpsearch.records import FailureReason, Outcome, RunId, Series
 from hpsearch.training.program import Place, run_program
-from hpsearch.worker.commands import CommandPlace, kept_folder, run_command
+from hpsearch.worker.commands import CommandPlace, run_command
+from hpsearch.worker.kept import kept_folder
 from hpsearch.worker.lifeline import die_with_parent
 from hpsearch.worker.pipe import (
     TO_CHILD,

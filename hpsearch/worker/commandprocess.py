@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Literal
 
 from hpsearch.worker import warden
+from hpsearch.worker.output import MOST_ON_DISK
 from hpsearch.worker.printed import MAX_JSON
 
 Stream = Literal["stdout", "stderr", "reports"]
 
 _CHUNK = 1 << 16
+_STDOUT = 1
+_MOST_LOG = 4 * MOST_ON_DISK
 _LAST_WORDS_SECONDS = 2.0  # for reading what a command left in its pipes
 _BREAK = re.compile(rb"[\r\n]")  # progress bars end their lines with \r
 
@@ -121,7 +124,7 @@ class CommandProcess:
             else:
                 heard += [(key.data, line) for line in self._lines[key.data].feed(data)]
                 if key.data != "reports":
-                    os.write(1, data)  # the run's log
+                    _log(data)
         return heard
 
     def _finish(self) -> list[tuple[Stream, str]]:
@@ -137,6 +140,17 @@ class CommandProcess:
             heard += [(name, line) for line in lines.last()]
         self.end = _end_of(self._status.decode(errors="replace"))
         return heard
+
+
+def _log(data: bytes) -> None:
+    """To the run's log, which the daemon empties when it looks: a fast command would fill the disk before.
+
+    A disk without room costs lines of the log, not the trial.
+    """
+    with suppress(OSError):
+        if os.fstat(_STDOUT).st_size > _MOST_LOG:
+            os.ftruncate(_STDOUT, 0)
+        os.write(_STDOUT, data)
 
 
 def _end_of(status: str) -> End:

@@ -1,6 +1,5 @@
 """A trial that is a command: from its assignment to its outcome."""
 
-import hashlib
 import math
 import os
 import re
@@ -23,6 +22,7 @@ from hpsearch.training.reporter import REPORT_SECONDS, Reporter
 from hpsearch.training.seeds import derive
 from hpsearch.wire import Assignment
 from hpsearch.worker.commandprocess import CommandProcess, End
+from hpsearch.worker.kept import mark_used
 from hpsearch.worker.printed import Readings
 from hpsearch.worker.watch import Watch
 
@@ -117,6 +117,7 @@ def _follow(
         now = time.monotonic()
         if lines and now - shown_at >= REPORT_SECONDS:
             report({})  # output is a sign of life
+            mark_used(place.kept_dir)
             shown_at = now
         if now > kill_at:
             process.signal(signal.SIGKILL)
@@ -137,6 +138,7 @@ def _start(task: CommandTask, assignment: Assignment, place: CommandPlace, folde
     argv = command.arguments(task, params, seed=seed, replicate=assignment.replicate)
     try:
         place.kept_dir.mkdir(parents=True, exist_ok=True)
+        mark_used(place.kept_dir)
         return CommandProcess(
             argv,
             folder=folder,
@@ -174,12 +176,6 @@ def environment(assignment: Assignment, params: Params, place: CommandPlace) -> 
         REPORTS: str(place.run_dir / "reports"),
         STOP: str(place.run_dir / "stop"),
     }
-
-
-def kept_folder(worker_folder: Path, assignment: Assignment) -> Path:
-    """The same for every run of one trial, whichever its run id."""
-    digest = hashlib.sha256(assignment.model_dump_json().encode()).hexdigest()
-    return worker_folder / "kept" / digest[:24]
 
 
 def _compiled(task: CommandTask) -> re.Pattern[str] | None:

@@ -15,6 +15,7 @@ from hpsearch.worker.reporter import Reporter
 from hpsearch.worker.server import Server
 from hpsearch.worker.settings import WorkerSettings
 from hpsearch.worker.slot import SlotLoop
+from hpsearch.worker.suspects import Suspects
 from hpsearch.worker.uploader import Uploader
 from hpsearch.worker.workplace import Workplace
 
@@ -43,6 +44,7 @@ class Crew:
             Backlog(workplace.folder / "backlog.jsonl"),
             rng,
             self._lose,
+            on_fatal,
             interval_seconds=settings.report_interval_seconds,
         )
         self._heart = Heart(
@@ -56,6 +58,7 @@ class Crew:
             orphan_seconds=settings.limits.orphan,
         )
         keeper = Keeper()
+        suspects = Suspects()
         self._slots = tuple(
             SlotLoop(
                 place,
@@ -65,8 +68,9 @@ class Crew:
                 server,
                 launcher,
                 self._reporter,
-                Uploader(server, worker.id, self._reporter, rng, self._lose),
+                Uploader(server, worker.id, self._reporter, rng, self._lose, on_fatal),
                 keeper,
+                suspects,
                 rng,
                 self._expect,
                 on_fatal,

@@ -23,6 +23,7 @@ from hpsearch.worker.backoff import Backoff
 from hpsearch.worker.crew import Crew
 from hpsearch.worker.devices import LocalSlot, find_slots, usable_cores, visible_gpus
 from hpsearch.worker.environment import child_environment
+from hpsearch.worker.kept import drop_stale
 from hpsearch.worker.launcher import make_launcher
 from hpsearch.worker.server import Server
 from hpsearch.worker.settings import WorkerSettings
@@ -31,6 +32,7 @@ from hpsearch.worker.workplace import Workplace, take_workplace
 _LAST_WORDS_SECONDS = 3.0  # for the reports of what was killed at the drain's deadline
 _ANSWER_SECONDS = 10.0
 _LOOK_SECONDS = 0.1  # between looks for an order
+_SWEEP_SECONDS = 3600.0  # between looks for what trials have left on this disk
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ class Daemon:
                     on_drain=lambda: self.order(Order.FINISH),
                     on_fatal=lambda error: self._orders.put(Fail(error)),
                 )
-                self._work(crew)
+                self._work(crew, workplace)
             finally:
                 launcher.close()
 
@@ -125,10 +127,10 @@ class Daemon:
     def _told_to_end(self) -> bool:
         return not self._orders.empty()
 
-    def _work(self, crew: Crew) -> None:
+    def _work(self, crew: Crew, workplace: Workplace) -> None:
         crew.start()
         try:
-            order: Order | Fail | None = self._first_order()
+            order: Order | Fail | None = self._first_order(workplace)
             if order is Order.FINISH:
                 log.info("the server drains this worker: it ends when what it trains has ended")
                 crew.take_nothing_new()
@@ -140,13 +142,16 @@ class Daemon:
         finally:
             crew.close()
 
-    def _first_order(self) -> Order | Fail:
+    def _first_order(self, workplace: Workplace) -> Order | Fail:
         """Looks up now and then: a signal that the system hands to another thread does not wake this one."""
+        swept_at = time.monotonic()  # when the workplace was taken
         while True:
             try:
                 return self._orders.get(timeout=_LOOK_SECONDS)
             except queue.Empty:
-                continue
+                if time.monotonic() - swept_at > _SWEEP_SECONDS:
+                    drop_stale(workplace.folder, now=time.time())
+                    swept_at = time.monotonic()
 
     def _hand_back(self, crew: Crew) -> None:
         log.info("draining: what is trained ends with a checkpoint and goes back to the server")

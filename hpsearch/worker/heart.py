@@ -9,6 +9,7 @@ from collections.abc import Callable
 from hpsearch.errors import HpsearchError, ServerUnreachable
 from hpsearch.records import RunId, WorkerId
 from hpsearch.wire import HeartbeatRequest, HeartbeatResponse
+from hpsearch.worker.guard import guarded
 from hpsearch.worker.server import REFUSALS, Server
 
 _BEATS_PER_LEASE = 3  # two may be lost (guarantees.md, rule 6)
@@ -38,13 +39,12 @@ class Heart:
         self._worker_id = worker_id
         self._held = held
         self._on_answer = on_answer
-        self._on_fatal = on_fatal
         self._rng = rng
         self._lease_seconds = lease_seconds
         self._orphan_seconds = orphan_seconds
         self._hurry = threading.Event()
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name="heartbeat", daemon=True)
+        self._thread = guarded("heartbeat", self._work, on_fatal)
 
     def start(self) -> None:
         self._thread.start()
@@ -64,16 +64,12 @@ class Heart:
         self._hurry.wait(self._rng.uniform(0, self._lease_seconds / _BEATS_PER_LEASE))
         while not self._closed:
             self._hurry.clear()
-            try:
-                if self._beat():
-                    heard_at = time.monotonic()
-                elif time.monotonic() - heard_at > self._orphan_seconds:
-                    raise ServerUnreachable(
-                        f"the server has not answered for {self._orphan_seconds:g} s; training was given up"
-                    )
-            except HpsearchError as error:
-                self._on_fatal(error)
-                return
+            if self._beat():
+                heard_at = time.monotonic()
+            elif time.monotonic() - heard_at > self._orphan_seconds:
+                raise ServerUnreachable(
+                    f"the server has not answered for {self._orphan_seconds:g} s; training was given up"
+                )
             self._hurry.wait(self._lease_seconds / _BEATS_PER_LEASE * self._rng.uniform(0.8, 1.0))
 
     def _beat(self) -> bool:

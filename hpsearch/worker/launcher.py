@@ -3,56 +3,22 @@
 import itertools
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from hpsearch.errors import HpsearchError
-from hpsearch.worker.pipe import TO_DAEMON, Channel, ToDaemon
+from hpsearch.worker.guard import guarded
+from hpsearch.worker.offspring import Child, Exit, open_log
+from hpsearch.worker.pipe import TO_DAEMON, Channel
+from hpsearch.worker.spawner import Spawner
 
 _MOST_DEATHS = 3  # of fork servers in a row that never got ready
-
-
-@dataclass(frozen=True)
-class Exit:
-    """How a child ended. `code` is negative for a signal, None where its fork server vanished with it."""
-
-    code: int | None
-
-
-class Child:
-    """A training process: its channel, the file that takes its output, and its end."""
-
-    def __init__(self, channel: Channel[ToDaemon], log: Path, send_signal: Callable[[int], None]) -> None:
-        self.channel = channel
-        self.log = log
-        self.pid: int | None = None  # known once it has started
-        self._send_signal = send_signal
-        self._exit: Exit | None = None
-        self._ended = threading.Event()
-
-    def signal(self, number: int) -> None:
-        """To its whole process group; nothing where it has ended."""
-        if not self._ended.is_set():
-            self._send_signal(number)
-
-    def exit(self, timeout_seconds: float | None = None) -> Exit | None:
-        """How it ended, when neither it nor its group lives any more; None while it still does."""
-        self._ended.wait(timeout_seconds)
-        return self._exit
-
-    def has_ended(self, exit: Exit) -> None:  # noqa: A002
-        """Called by its launcher, once."""
-        self._exit = exit
-        self._ended.set()
-        self.channel.hang_up()
 
 
 class Launcher(Protocol):
@@ -62,7 +28,11 @@ class Launcher(Protocol):
         """Get ready in the background."""
 
     def start_child(self, log: Path) -> Child:
-        """A new child in its own process group. Raises HpsearchError where this machine can't train."""
+        """A new child in its own process group. Raises HpsearchError where this machine can't train, and OSError
+        where there is no room for `log`."""
+
+    def apart(self) -> "Launcher":
+        """Another one, whose children share no fork server with this one's. Not started yet."""
 
     def close(self) -> None:
         """Kill every child and wait for it."""
@@ -83,22 +53,28 @@ class ForkServer:
         self._children: dict[int, Child] = {}
         self._keys = itertools.count()
         # PDEATHSIG follows the thread that makes the process: this one lives as long as the daemon.
-        self._keeper = threading.Thread(target=self._keep, name="fork-server", daemon=True)
+        self._keeper = guarded("fork-server", self._keep, self._give_up)
 
     def start(self) -> None:
         self._keeper.start()
 
     def start_child(self, log: Path) -> Child:
+        descriptor = open_log(log)
         ours, theirs = socket.socketpair()
         key = next(self._keys)
         child = Child(Channel(ours, TO_DAEMON), log, lambda number: self._signal(key, number))
-        descriptor = _open_log(log)
         try:
             self._request_start(key, child, theirs.fileno(), descriptor)
+        except HpsearchError:
+            child.channel.close()
+            raise
         finally:
             theirs.close()
             os.close(descriptor)
         return child
+
+    def apart(self) -> "ForkServer":
+        return ForkServer(self._environment, self._on_broken)
 
     def close(self) -> None:
         with self._changed:
@@ -180,6 +156,14 @@ class ForkServer:
             else:
                 self._broken = str(event["broken"])
 
+    def _give_up(self, error: HpsearchError) -> None:
+        """The keeper has ended, and with it its fork server: nobody may wait for another."""
+        with self._changed:
+            self._control = None
+            self._broken = error.message
+            self._changed.notify_all()
+        self._on_broken(error.message)
+
     def _bury(self, control: socket.socket, process: subprocess.Popen[bytes]) -> None:
         """The fork server is gone, and by PDEATHSIG all its children."""
         if not self._ready:  # it would finish its imports first
@@ -196,65 +180,12 @@ class ForkServer:
             if self._broken is None and self._deaths >= _MOST_DEATHS and not self._closing:
                 self._broken = f"the fork server ended {self._deaths} times before it was ready"
             orphans, self._children = list(self._children.values()), {}
+            busy = [] if self._closing else [child for child in orphans if child.busy]
             self._changed.notify_all()
         for child in orphans:
-            child.has_ended(Exit(None))
+            child.has_ended(Exit(None, suspects=len(busy) if child in busy else 0))
         if self._broken is not None:
             self._on_broken(self._broken)
-
-
-class Spawner:
-    """A new interpreter per child, where forking is not safe (macOS)."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = dict(environment)
-        self._processes: set[subprocess.Popen[bytes]] = set()
-
-    def start(self) -> None:
-        """Nothing to prepare."""
-
-    def start_child(self, log: Path) -> Child:
-        ours, theirs = socket.socketpair()
-        with theirs, os.fdopen(_open_log(log), "wb") as output:
-            process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", "hpsearch.worker.child", str(theirs.fileno()), str(os.getpid())],
-                pass_fds=[theirs.fileno()],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-        child = Child(Channel(ours, TO_DAEMON), log, lambda number: _signal_group(process, number))
-        child.pid = process.pid
-        self._processes.add(process)
-        threading.Thread(target=self._wait, args=(process, child), daemon=True).start()
-        return child
-
-    def close(self) -> None:
-        for process in list(self._processes):
-            _signal_group(process, signal.SIGKILL)
-            process.wait()
-
-    def _wait(self, process: subprocess.Popen[bytes], child: Child) -> None:
-        code = process.wait()
-        self._processes.discard(process)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        child.has_ended(Exit(code))
-
-
-def _open_log(path: Path) -> int:
-    """Empty, and appended to: a child empties it after each trial, and must not leave a hole."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    if process.poll() is not None:
-        return
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:  # before its setsid
-        process.send_signal(number)
 
 
 def make_launcher(environment: Mapping[str, str], on_broken: Callable[[str], None]) -> Launcher:

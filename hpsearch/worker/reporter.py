@@ -7,15 +7,20 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from hpsearch.errors import HpsearchError, InvalidInput, LeaseLost, ServerUnreachable, Unavailable
+from hpsearch.errors import HpsearchError, InvalidInput, LeaseLost, ServerUnreachable, TooLarge, Unavailable
 from hpsearch.records import FailureReason, Outcome, RunId, Series, WorkerId
 from hpsearch.wire import LOG_BYTES, MAX_POINTS, ReportRequest, ReportResponse, ReportResult, RunReport
 from hpsearch.worker.backlog import Backlog, point_count
 from hpsearch.worker.backoff import Backoff
+from hpsearch.worker.guard import guarded
 from hpsearch.worker.server import Server
 
 _MAX_REPORTS = 256
+_BATCH_BYTES = (
+    4 * 2**20
+)  # the report that passes them is the last of its batch: 256 logs alone can be 100 MiB
 _GATHER_SECONDS = 0.05  # an outcome waits this long for others to go with it
+_SHORT_LOG = 1_024  # characters: what is shorter is not cut again but left out
 _SLACK_SECONDS = 0.01  # what is due that soon goes along
 
 log = logging.getLogger(__name__)
@@ -35,7 +40,8 @@ class Reporter:
     """Holds each lease from `open` until its outcome is acknowledged or the lease is over.
 
     Nothing acknowledged is lost and nothing counts twice: reports of a run are numbered, and a batch is sent
-    again unchanged until the server has answered it. `on_lost` hears of leases that the server says are over.
+    again unchanged until the server has answered it. `on_lost` hears of leases that the server says are over,
+    `on_fatal` of an error that ends the thread.
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class Reporter:
         backlog: Backlog,
         rng: random.Random,
         on_lost: Callable[[RunId], None],
+        on_fatal: Callable[[HpsearchError], None],
         *,
         interval_seconds: float = 1.0,
     ) -> None:
@@ -57,7 +64,7 @@ class Reporter:
         self._runs: dict[RunId, _Run] = {}
         self._changed = threading.Condition()
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
+        self._thread = guarded("reporter", self._work, on_fatal)
 
     # --- called by slots and heartbeat -----------------------------------------------------------
 
@@ -165,7 +172,10 @@ class Reporter:
         due.sort(key=lambda item: item[1].outcome is None)
         reports: list[RunReport] = []
         room = MAX_POINTS
+        size = 0
         for run_id, run in due[:_MAX_REPORTS]:
+            if size >= _BATCH_BYTES:
+                break
             series = self._backlog.take(run_id, room)
             room -= point_count(series)
             more = self._backlog.has(run_id)
@@ -173,7 +183,9 @@ class Reporter:
             text = "" if more else run.log
             if not series and outcome is None and not text:
                 continue  # no room left: the next batch
-            reports.append(RunReport(run_id=run_id, seq=run.seq, series=series, outcome=outcome, log=text))
+            report = RunReport(run_id=run_id, seq=run.seq, series=series, outcome=outcome, log=text)
+            reports.append(report)
+            size += len(report.model_dump_json().encode())
             run.seq += 1
             run.log = run.log if more else ""
             run.due = until if more else None
@@ -187,6 +199,8 @@ class Reporter:
             except (ServerUnreachable, Unavailable) as error:
                 log.warning("reports wait for the server: %s", error)
                 pause = self._backoff.next_seconds(error)
+            except TooLarge as error:
+                return self._deliver_smaller(batch, error)
             except (InvalidInput, LeaseLost) as error:
                 return self._deliver_singly(batch, error)
             except HpsearchError as error:
@@ -198,20 +212,41 @@ class Reporter:
             self._closed.wait(pause)
         return None
 
+    def _deliver_smaller(self, batch: ReportRequest, error: HpsearchError) -> ReportResponse | None:
+        """A proxy before the server may take less than it does: in halves, and of one report less of its log."""
+        reports = batch.reports
+        if len(reports) > 1:
+            half = len(reports) // 2
+            return self._deliver_parts(batch, (reports[:half], reports[half:]))
+        (report,) = reports
+        if not report.log:
+            return self._deliver_singly(batch, error)
+        kept = len(report.log) // 4 if len(report.log) > _SHORT_LOG else 0
+        log.warning("run %s: of its log the last %d characters are sent: %s", report.run_id, kept, error)
+        shorter = report.model_copy(update={"log": report.log[len(report.log) - kept :]})
+        return self._deliver(batch.model_copy(update={"reports": (shorter,)}))
+
+    def _deliver_parts(
+        self, batch: ReportRequest, parts: Iterable[tuple[RunReport, ...]]
+    ) -> ReportResponse | None:
+        results: list[ReportResult] = []
+        for part in parts:
+            answer = self._deliver(batch.model_copy(update={"reports": part}))
+            results.extend(answer.results if answer is not None else ())
+        return ReportResponse(results=tuple(results))
+
     def _deliver_singly(self, batch: ReportRequest, error: HpsearchError) -> ReportResponse | None:
         """One report that the server refuses for good must not hold up the others: it ends its own run."""
         if len(batch.reports) == 1:
             (report,) = batch.reports
             log.error("run %s: the server refused its report: %s", report.run_id, error)
             return self._refused(report, error)
-        results: list[ReportResult] = []
-        for report in batch.reports:
-            answer = self._deliver(batch.model_copy(update={"reports": (report,)}))
-            results.extend(answer.results if answer is not None else ())
-        return ReportResponse(results=tuple(results))
+        return self._deliver_parts(batch, ((report,) for report in batch.reports))
 
     def _refused(self, report: RunReport, error: HpsearchError) -> ReportResponse | None:
-        if isinstance(error, LeaseLost) or (report.outcome is not None and not report.series):
+        outcome = report.outcome
+        failing = outcome is not None and outcome.reason is FailureReason.ERROR and not report.series
+        if isinstance(error, LeaseLost) or failing:
             status = ReportResult(run_id=report.run_id, status="lease_lost", detail=str(error))
             return ReportResponse(results=(status,))
         failed = Outcome(

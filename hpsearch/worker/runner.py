@@ -5,19 +5,21 @@ import signal
 import threading
 import time
 
-from hpsearch.records import FailureReason, Outcome, RunId
+from hpsearch.records import Outcome, RunId
 from hpsearch.wire import Lease
+from hpsearch.worker.charges import crashed, stalled
 from hpsearch.worker.keeping import Keeper
-from hpsearch.worker.launcher import Child, Exit
+from hpsearch.worker.offspring import Child, Exit
 from hpsearch.worker.output import Output
 from hpsearch.worker.pipe import Finished, Pack, Progress, Saved, Started, Stop, ToDaemon
 from hpsearch.worker.reporter import Reporter
 from hpsearch.worker.settings import Limits
+from hpsearch.worker.suspects import Suspects
 from hpsearch.worker.uploader import Result, Uploader
 
 _LOG_SECONDS = 1.0  # between looks at what a run has printed
 _EXIT_SECONDS = 10.0  # between a killed child's last word and its being reaped
-_MESSAGE_TAIL = 1000  # characters of output in a crash's message; the run's log has more
+_FAULT = Outcome(state="released", message="the worker could not go on with it; its log says why")
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,8 @@ class PackRun:
     """Runs in its slot's thread; `stop`, `lose`, `drain` and `kill` are called from others.
 
     When the child dies, the trial in progress is charged and the others are released. When the daemon killed
-    it, nobody is charged, except a trial that made no progress.
+    it, nobody is charged, except a trial that made no progress. Where the fork server vanished with the
+    children of other slots too, the trial is a suspect (`suspects`) and is not charged.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class PackRun:
         reporter: Reporter,
         uploader: Uploader,
         keeper: Keeper,
+        suspects: Suspects,
         limits: Limits,
     ) -> None:
         self._child = child
@@ -43,6 +47,7 @@ class PackRun:
         self._reporter = reporter
         self._uploader = uploader
         self._keeper = keeper
+        self._suspects = suspects
         self._limits = limits
         self._lock = threading.Lock()
         self._open = {errand.lease.run_id: errand for errand in pack.errands}
@@ -59,7 +64,20 @@ class PackRun:
     # --- the slot's thread -----------------------------------------------------------------------
 
     def run(self) -> bool:
-        """Train the pack to its end. False where the child can't be killed: its device is not usable."""
+        """Train the pack to its end. False where the child can't be killed: its device is not usable.
+
+        Raises what goes wrong on this side, as an OSError of a full disk: the child is killed, and what is
+        open is released.
+        """
+        try:
+            return self._train()
+        except Exception as error:
+            log.error("runs %s go back to the server: %s", ", ".join(map(str, self.runs())), error)
+            self._give_up()
+            raise
+
+    def _train(self) -> bool:
+        self._child.busy = True
         self._send(self._pack)
         ended = True
         try:
@@ -71,6 +89,15 @@ class PackRun:
         self._account(self._wait_exit() if ended else Exit(None))
         self._child.channel.close()
         return ended
+
+    def _give_up(self) -> None:
+        self.kill()
+        self._wait_exit()
+        self._child.channel.close()
+        with self._lock:
+            left, self._open = self._open, {}
+        for run_id, errand in left.items():
+            self._uploader.submit(Result(run_id, _FAULT, errand.folder, urgent=True))
 
     def _receive(self) -> ToDaemon | None:
         """The child's next message, None at its end. Asks, then kills a child that stays silent too long.
@@ -148,20 +175,25 @@ class PackRun:
         return output.new(until)
 
     def _end(self, finished: Finished) -> None:
+        # Open until all that may go wrong is done: else a fault would leave the run with nobody.
+        printed = self._last_output(finished.log_end)
+        with self._lock:
+            errand = self._open.get(finished.run_id)
+        outcome = stalled(self._silence) if finished.run_id == self._stalled else finished.outcome
+        saved = self._worth_keeping(errand.lease, outcome, finished.saved) if errand is not None else ()
         with self._lock:
             self._current = None
             errand = self._open.pop(finished.run_id, None)
             last = not self._open
-        printed = self._last_output(finished.log_end)
         if errand is None:
             return  # its lease was lost
-        outcome = self._stalled_outcome() if finished.run_id == self._stalled else finished.outcome
+        self._suspects.clear(errand.lease.trial_id)
         self._uploader.submit(
             Result(
                 run_id=finished.run_id,
                 outcome=outcome,
                 folder=errand.folder,
-                saved=self._worth_keeping(errand.lease, outcome, finished.saved),
+                saved=saved,
                 log=printed,
                 urgent=last,
             )
@@ -185,30 +217,28 @@ class PackRun:
 
     def _account(self, end: Exit) -> None:
         """Settle the runs that the child left open."""
+        printed = self._last_output()
         with self._lock:
             left, self._open = self._open, {}
             # A child that dies before its first trial is that trial's: else a pack could kill children forever.
             charged = self._stalled or self._current or next(iter(left), None)
-            blameless = self._stalled is None and (self._killed or end.code is None)
-        printed = self._last_output()
+        charge = self._charge(end, printed)
+        if charge is None and not self._killed and end.suspects > 1 and charged in left:
+            self._suspects.add(left[charged].lease.trial_id)
         for number, (run_id, errand) in enumerate(left.items(), start=1):
-            guilty = run_id == charged and not blameless
-            outcome = self._charge(end, printed) if guilty else Outcome(state="released")
-            output = printed if run_id == charged else ""
+            guilty = run_id == charged
+            outcome = charge if charge is not None and guilty else Outcome(state="released")
+            output = printed if guilty else ""
             result = Result(run_id, outcome, errand.folder, log=output, urgent=number == len(left))
             self._uploader.submit(result)
 
-    def _charge(self, end: Exit, output: str) -> Outcome:
+    def _charge(self, end: Exit, output: str) -> Outcome | None:
+        """What the trial in progress has brought on itself, if anything."""
         if self._stalled is not None:
-            return self._stalled_outcome()
-        message = describe(end)
-        if output:
-            message += "\n" + output[-_MESSAGE_TAIL:]
-        return Outcome(state="failed", reason=FailureReason.CRASHED, message=message)
-
-    def _stalled_outcome(self) -> Outcome:
-        message = f"the trial made no progress for {self._silence:g} s and was stopped"
-        return Outcome(state="failed", reason=FailureReason.STALLED, message=message)
+            return stalled(self._silence)
+        if self._killed or (end.code is None and end.suspects != 1):
+            return None
+        return crashed(end, output)
 
     # --- other threads ---------------------------------------------------------------------------
 
@@ -265,14 +295,3 @@ class PackRun:
             self._child.channel.send(message)
         except OSError:
             log.debug("child %s is gone", self._child.pid)  # its end tells the rest
-
-
-def describe(end: Exit) -> str:
-    """How a child died, in a sentence."""
-    if end.code is None:
-        return "the training process vanished"
-    if end.code >= 0:
-        return f"the training process ended with exit code {end.code} in the middle of this trial"
-    name = signal.Signals(-end.code).name if -end.code in signal.valid_signals() else f"signal {-end.code}"
-    hint = "; the kernel does that when memory runs out (see dmesg)" if end.code == -signal.SIGKILL else ""
-    return f"the training process was killed by {name} in the middle of this trial{hint}"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, Protocol
 
-from hpsearch.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthorized
+from hpsearch.errors import Conflict, Forbidden, InvalidInput, NotFound, TooLarge, Unauthorized
 from hpsearch.records import Checkpoint, RunId, TrialId, Worker, WorkerId
 from hpsearch.wire import (
     HeartbeatRequest,
@@ -16,7 +16,7 @@ from hpsearch.wire import (
 )
 
 # Repeating can't help: the token, the worker or the request is refused. Any other error may pass.
-REFUSALS = (Unauthorized, Forbidden, NotFound, Conflict, InvalidInput)
+REFUSALS = (Unauthorized, Forbidden, NotFound, Conflict, InvalidInput, TooLarge)
 
 
 class Server(Protocol):

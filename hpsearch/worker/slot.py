@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from hpsearch.errors import HpsearchError
@@ -15,16 +15,22 @@ from hpsearch.records import Outcome, RunId, WorkerId
 from hpsearch.wire import Lease, LeaseRequest, ReportRequest, RunReport
 from hpsearch.worker.backoff import Backoff
 from hpsearch.worker.devices import LocalSlot
+from hpsearch.worker.guard import guarded
 from hpsearch.worker.keeping import Keeper
-from hpsearch.worker.launcher import Child, Launcher
+from hpsearch.worker.launcher import Launcher
+from hpsearch.worker.offspring import Child
 from hpsearch.worker.pipe import Errand, Pack
 from hpsearch.worker.reporter import Reporter
 from hpsearch.worker.runner import PackRun
 from hpsearch.worker.server import REFUSALS, Server
 from hpsearch.worker.settings import WorkerSettings
+from hpsearch.worker.suspects import Suspects
 from hpsearch.worker.uploader import Uploader
+from hpsearch.worker.workplace import check_room
 
 _SHORT_POLL_SECONDS = 0.5  # an empty answer sooner than this was no long poll: don't ask in a busy loop
+
+_UNTRAINED = Outcome(state="released", message="the worker could not train it; its log says why")
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +49,7 @@ class SlotLoop:
         reporter: Reporter,
         uploader: Uploader,
         keeper: Keeper,
+        suspects: Suspects,
         rng: random.Random,
         on_leases: Callable[[tuple[Lease, ...]], None],
         on_fatal: Callable[[HpsearchError], None],
@@ -56,9 +63,9 @@ class SlotLoop:
         self._reporter = reporter
         self._uploader = uploader
         self._keeper = keeper
+        self._suspects = suspects
         self._rng = rng
         self._on_leases = on_leases
-        self._on_fatal = on_fatal
         self._backoff = Backoff(rng)
         self._draining = threading.Event()
         self._stopping = False
@@ -67,7 +74,8 @@ class SlotLoop:
         self._packs = 0
         self._told = ""  # why the server gave nothing
         self._spare: Child | None = None
-        self._thread = threading.Thread(target=self._work, name=f"slot-{place.slot.index}", daemon=True)
+        self._trouble = Backoff(rng)
+        self._thread = guarded(f"slot-{place.slot.index}", self._work, on_fatal)
 
     # --- other threads ---------------------------------------------------------------------------
 
@@ -113,25 +121,40 @@ class SlotLoop:
 
     def _work(self) -> None:
         try:
-            while not self._draining.is_set():
-                child = self._take_spare()  # forked while the lease is asked for
-                leases = self._lease()
-                if not leases:
-                    self._spare = child
-                elif not self._train(child, leases):
-                    break
-        except HpsearchError as error:
-            self._on_fatal(error)
+            while not self._draining.is_set() and self._take_turn():
+                pass
         finally:
             if self._spare is not None:
                 self._spare.channel.close()  # it ends by itself
 
-    def _take_spare(self) -> Child:
-        child, self._spare = self._spare, None
-        if child is not None and child.exit(0) is None:
-            return child
+    def _take_turn(self) -> bool:
+        """Lease and train at most one pack; False where the slot is of no more use.
+
+        What goes wrong on this machine, as on a full disk, may pass: the slot waits, and asks for nothing
+        that it could not train. Raises HpsearchError where the worker can't go on.
+        """
+        try:
+            check_room(self._folder / "runs" / f"room-{self._place.slot.index}")
+            self._ready_spare()  # forked while the lease is asked for
+            leases = self._lease()
+            usable = not leases or self._train(leases)
+        except OSError as error:
+            log.error("slot %d waits until this machine can train again: %s", self._place.slot.index, error)
+        except HpsearchError:
+            raise
+        except Exception:
+            log.exception("slot %d tries again after a fault of the worker's own", self._place.slot.index)
+        else:
+            self._trouble.reset()
+            return usable
+        self._draining.wait(self._trouble.next_seconds())
+        return True
+
+    def _ready_spare(self) -> None:
+        if self._spare is not None and self._spare.exit(0) is None:
+            return
         self._packs += 1
-        return self._launcher.start_child(
+        self._spare = self._launcher.start_child(
             self._folder / f"slot-{self._place.slot.index}-{self._packs % 2}.log"
         )
 
@@ -164,34 +187,61 @@ class SlotLoop:
             return leases
         return ()
 
-    def _train(self, child: Child, leases: tuple[Lease, ...]) -> bool:
+    def _train(self, leases: tuple[Lease, ...]) -> bool:
         """Train a pack; False where the slot is of no more use."""
         self._reporter.open(lease.run_id for lease in leases)
         self._on_leases(leases)
         if self._draining.is_set():
-            child.channel.close()
             self._give_back(leases)
             return False
-        pack = PackRun(
+        with ExitStack() as afterwards:
+            pack = self._make_pack(leases, afterwards)
+            with self._lock:
+                self._pack = pack
+            try:
+                if self._stopping:  # since the last look
+                    pack.drain()
+                return pack.run()
+            finally:
+                with self._lock:
+                    self._pack = None
+
+    def _make_pack(self, leases: tuple[Lease, ...], afterwards: ExitStack) -> PackRun:
+        """Raises OSError where there is no room for a run: then all are released, and the child ends."""
+        try:
+            child = self._take_child(leases, afterwards)
+            afterwards.callback(child.channel.close)
+            errands = tuple(self._errand(lease) for lease in leases)
+        except Exception:
+            for lease in leases:
+                log.error("run %d goes back to the server untrained", lease.run_id)
+                self._reporter.finish(lease.run_id, _UNTRAINED, urgent=True)
+                shutil.rmtree(self._run_folder(lease), ignore_errors=True)
+            raise
+        return PackRun(
             child,
-            self._prepare(leases),
+            self._pack_of(errands),
             self._reporter,
             self._uploader,
             self._keeper,
+            self._suspects,
             self._settings.limits,
         )
-        with self._lock:
-            self._pack = pack
-        if self._stopping:  # since the last look
-            pack.drain()
-        usable = pack.run()
-        with self._lock:
-            self._pack = None
-        return usable
 
-    def _prepare(self, leases: tuple[Lease, ...]) -> Pack:
+    def _take_child(self, leases: tuple[Lease, ...], afterwards: ExitStack) -> Child:
+        """The spare one; for a suspect, one of a fork server that it can take down alone."""
+        if not self._suspects.any_of(leases):
+            child, self._spare = self._spare, None
+            assert child is not None
+            return child
+        apart = self._launcher.apart()
+        apart.start()
+        afterwards.callback(apart.close)
+        return apart.start_child(self._folder / f"slot-{self._place.slot.index}-apart.log")
+
+    def _pack_of(self, errands: tuple[Errand, ...]) -> Pack:
         return Pack(
-            errands=tuple(self._errand(lease) for lease in leases),
+            errands=errands,
             device=self._place.slot.device,
             visible_devices=self._place.visible_devices,
             threads=self._place.slot.threads,
@@ -202,10 +252,13 @@ class SlotLoop:
         )
 
     def _errand(self, lease: Lease) -> Errand:
-        folder = self._folder / "runs" / str(lease.run_id)
+        folder = self._run_folder(lease)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return Errand(lease=lease, folder=folder, start=self._fetch_start(lease, folder))
+
+    def _run_folder(self, lease: Lease) -> Path:
+        return self._folder / "runs" / str(lease.run_id)
 
     def _fetch_start(self, lease: Lease, folder: Path) -> Path | None:
         """The checkpoint to continue from; without it the trial trains from the start, with the same numbers."""

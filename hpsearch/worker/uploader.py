@@ -12,6 +12,7 @@ from pathlib import Path
 from hpsearch.errors import HpsearchError, LeaseLost
 from hpsearch.records import Outcome, RunId, WorkerId
 from hpsearch.worker.backoff import Backoff
+from hpsearch.worker.guard import guarded
 from hpsearch.worker.pipe import Saved
 from hpsearch.worker.reporter import Reporter
 from hpsearch.worker.server import REFUSALS, Server
@@ -41,6 +42,7 @@ class Uploader:
         reporter: Reporter,
         rng: random.Random,
         on_lost: Callable[[RunId], None],
+        on_fatal: Callable[[HpsearchError], None],
     ) -> None:
         self._server = server
         self._worker_id = worker_id
@@ -49,7 +51,7 @@ class Uploader:
         self._on_lost = on_lost
         self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="uploader", daemon=True)
+        self._thread = guarded("uploader", self._work, on_fatal)
 
     def start(self) -> None:
         self._thread.start()
@@ -80,7 +82,7 @@ class Uploader:
             except LeaseLost:
                 self._on_lost(run_id)
             except (*REFUSALS, OSError) as error:
-                log.error("run %s: its %s checkpoint can't be kept: %s", run_id, saved.name, error)
+                log.error("run %s ends without its %s checkpoint: %s", run_id, saved.name, _told(error))
                 return
             except HpsearchError as error:
                 log.warning("run %s: its %s checkpoint waits for the server: %s", run_id, saved.name, error)
@@ -92,3 +94,8 @@ class Uploader:
     def _hand_on(self, result: Result) -> None:
         self._reporter.finish(result.run_id, result.outcome, result.log, urgent=result.urgent)
         shutil.rmtree(result.folder, ignore_errors=True)
+
+
+def _told(error: Exception) -> str:
+    hint = getattr(error, "hint", None)
+    return f"{error}; {hint}" if hint else str(error)

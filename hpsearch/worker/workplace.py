@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from pathlib import Path
 
 from hpsearch.errors import Conflict, HpsearchError, InvalidInput
 from hpsearch.wire import Interrupted
+from hpsearch.worker.kept import drop_stale
 from hpsearch.worker.output import salvage
 
+_ROOM = 2**16
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # wire.RegisterWorker's
 
 
@@ -60,6 +63,7 @@ def take_workplace(home: Path, name: str | None) -> Iterator[Workplace]:
         interrupted = salvage(folder / "runs") if known else None
         shutil.rmtree(folder / "runs", ignore_errors=True)
         (folder / "runs").mkdir(parents=True)
+        drop_stale(folder, now=time.time())
         yield Workplace(candidate, folder, interrupted)
     finally:
         shutil.rmtree(folder / "runs", ignore_errors=True)
@@ -80,6 +84,15 @@ def _lock(folder: Path) -> int | None:
         os.close(lock)
         return None
     return lock
+
+
+def check_room(probe: Path) -> None:
+    """Raises OSError where a folder and a file of 64 KiB can't be made at `probe`: no trial could train there."""
+    try:
+        probe.mkdir(exist_ok=True)
+        (probe / "file").write_bytes(bytes(_ROOM))
+    finally:
+        shutil.rmtree(probe, ignore_errors=True)
 
 
 def default_name(host: str, home: Path) -> str:

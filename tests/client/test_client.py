@@ -5,8 +5,19 @@ from pathlib import Path
 import pytest
 
 from api.checkpoints import StoredFile, Upload
+from api.server import background
+from api.settings import Settings
 from hpsearch.client import Client
-from hpsearch.errors import Conflict, Forbidden, InvalidInput, LeaseLost, NotFound, StudyExists, Unauthorized
+from hpsearch.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    LeaseLost,
+    NotFound,
+    StudyExists,
+    TooLarge,
+    Unauthorized,
+)
 from hpsearch.home import Home
 from hpsearch.records import Outcome, RunId, Slot, TrialId, TrialState, Worker, WorkerId
 from hpsearch.spec import StudySpec, parse_spec
@@ -183,6 +194,19 @@ def test_exports_are_written_whole(client: Client, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("*.*")) == ["trials.csv", "trials.jsonl"]
 
 
+def test_a_study_made_again_leases_under_an_id_of_its_own(client: Client) -> None:
+    worker = register(client)
+    first = client.create_study(grid_spec())
+    lease = lease_one(client, worker)
+    assert lease.study_id == first.record().id
+    first.stop()
+    finish(client, worker, lease.run_id, 0.5)
+    first.delete()
+    again = client.create_study(grid_spec())
+    later = lease_one(client, worker, "request-2")
+    assert later.study_id == again.record().id != lease.study_id
+
+
 def test_checkpoints_travel_both_ways(client: Client, tmp_path: Path) -> None:
     client.create_study(grid_spec())
     worker = register(client)
@@ -198,6 +222,22 @@ def test_checkpoints_travel_both_ways(client: Client, tmp_path: Path) -> None:
     with pytest.raises(LeaseLost):
         client.upload_checkpoint(lease.run_id, WorkerId(99), "best", 8, weights)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fetched", "home", "weights"]
+
+
+@pytest.mark.parametrize("size", [2_000, 20 * 2**20])
+def test_a_checkpoint_above_the_servers_limit_is_an_error_of_its_own(
+    home: Home, tmp_path: Path, size: int
+) -> None:
+    weights = tmp_path / "weights"
+    weights.write_bytes(bytes(size))
+    settings = Settings(home=home, port=0, max_checkpoint_bytes=1_024)
+    with background(settings) as address, Client(address.url, home.read_token(), timeout=20) as client:
+        client.create_study(grid_spec())
+        worker = register(client)
+        run_id = lease_one(client, worker).run_id
+        with pytest.raises(TooLarge, match=f"best of run {run_id} has {size:,} bytes") as caught:
+            client.upload_checkpoint(run_id, worker.id, "best", 7, weights)
+    assert "HPSEARCH_MAX_CHECKPOINT_BYTES" in str(caught.value.hint)
 
 
 def test_a_file_that_takes_its_time_to_be_stored_is_waited_for(

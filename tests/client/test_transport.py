@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.client import Client
-from hpsearch.errors import HpsearchError, InvalidInput, ServerUnreachable, Unavailable
+from hpsearch.errors import HpsearchError, InvalidInput, ServerUnreachable, TooLarge, Unavailable
 from hpsearch.home import Home, ServerAddress
 from hpsearch.records import TokenId, TrialId
 from hpsearch.wire import CreateToken
@@ -75,6 +75,32 @@ def test_a_server_that_is_gone_is_named_with_the_reason() -> None:
 def test_a_passing_failure_is_waited_out(failure: Answer | None) -> None:
     with answering(lambda n, _: failure if n < 2 else VERSION) as url, Client(url, "token") as client:
         assert client.version().version == "1"
+
+
+BROKEN: Answer = (200, {**JSON, "Content-Encoding": "gzip"}, b"not gzip")
+
+
+def test_an_answer_that_cant_be_unpacked_is_an_outage_and_waited_out() -> None:
+    with answering(lambda n, _: BROKEN if n < 2 else VERSION) as url, Client(url, "token") as client:
+        assert client.version().version == "1"
+    with (
+        answering(lambda n, _: BROKEN) as url,
+        Client(url, "token", patience_seconds=0) as client,
+        pytest.raises(ServerUnreachable, match=r"the answer of http.* can't be read: .*header"),
+    ):
+        client.version()
+
+
+def test_a_body_that_a_proxy_finds_too_large_is_sent_once() -> None:
+    asked = []
+    answer = (413, {"Content-Type": "text/html"}, b"<html>")
+    with (
+        answering(lambda n, _: asked.append(n) or answer) as url,  # type: ignore[func-returns-value]
+        Client(url, "token") as client,
+        pytest.raises(TooLarge, match="413"),
+    ):
+        client.version()
+    assert asked == [0]
 
 
 def test_patience_ends_and_says_nothing_meanwhile(capfd: pytest.CaptureFixture[str]) -> None:

@@ -130,6 +130,7 @@ class CountingWorker:
             Backlog(self._place.folder / "backlog.jsonl"),
             self._rng,
             self._lose,
+            self._fatal,
             interval_seconds=0.05,
         )
         heart = Heart(

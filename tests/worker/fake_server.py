@@ -74,8 +74,9 @@ class FakeServer:
         fixed: Params | None = None,
         keep_last: bool = False,
         start: Checkpoint | None = None,
+        again: RunId | None = None,
     ) -> tuple[RunId, ...]:
-        """One pack with a trial per params."""
+        """One pack with a trial per params; `again`: the trial of that run, the only one of its pack."""
         leases = []
         for point in params:
             run_id = RunId(self._next_run)
@@ -91,8 +92,8 @@ class FakeServer:
                 Lease(
                     run_id=run_id,
                     study="fake",
-                    trial_id=TrialId(run_id),
-                    number=run_id,
+                    trial_id=TrialId(again or run_id),
+                    number=again or run_id,
                     epoch=1,
                     assignment=assignment,
                     start=start,

@@ -68,6 +68,14 @@ class Forks(Well):
         time.sleep(600)
 
 
+class KillsForkServer(Well):
+    def model(self, params):
+        if params["learning_rate"] > 1:
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(600)
+        return super().model(params)
+
+
 class ShowsEnvironment(Well):
     def model(self, params):
         print(sorted(os.environ), "CUDA:", repr(os.environ.get("CUDA_VISIBLE_DEVICES")))
@@ -80,6 +88,14 @@ class Slow(Well):
     def augment(self, x, generator):
         time.sleep(0.03)
         return x
+
+
+class Chatty(Slow):
+    """Prints 100 KB a step, and says where it is."""
+
+    def augment(self, x, generator):
+        print("x" * 100_000, "step", flush=True)
+        return super().augment(x, generator)
 
 
 class _Read(Dataset):

@@ -1,6 +1,7 @@
 """Commands in real processes: alone, and as packs of a worker."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -244,6 +245,24 @@ def test_a_stop_is_told_and_the_next_run_finds_what_was_kept(bench: Bench) -> No
     assert bench.run(task).state == "completed"
     assert bench.curves["val_loss"][0][0] == 9_998
     assert not (bench.root / "kept").exists()
+
+
+def test_a_command_that_keeps_nothing_new_is_seen_to_be_at_work(bench: Bench) -> None:
+    kept = bench.root / "kept"
+    kept.mkdir()
+    os.utime(kept, (0, 0))
+    task = bench.script(
+        "import os, pathlib, time\n"
+        "folder = pathlib.Path(os.environ['HPSEARCH_CHECKPOINT_DIR'])\n"
+        "at_first = folder.stat().st_mtime\n"
+        "os.utime(folder, (0, 0))\n"
+        "for step in range(100):\n"
+        "    print('{\"val_loss\": 1}', flush=True)\n"
+        "    if folder.stat().st_mtime > 0: break\n"
+        "    time.sleep(0.1)\n"
+        "assert at_first > 0 and folder.stat().st_mtime > 0\n"
+    )
+    assert bench.run(task).state == "completed"
 
 
 def test_a_command_deaf_to_sigterm_is_killed_with_its_group(bench: Bench) -> None:

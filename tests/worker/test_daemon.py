@@ -15,7 +15,7 @@ import pytest
 
 from hpsearch.errors import HpsearchError, ServerUnreachable, Unauthorized
 from hpsearch.records import Worker
-from hpsearch.wire import RegisterWorker
+from hpsearch.wire import RegisterWorker, ReportRequest, ReportResponse
 from hpsearch.worker import daemon
 from hpsearch.worker.daemon import Daemon
 from hpsearch.worker.settings import Limits, WorkerSettings
@@ -150,6 +150,19 @@ def test_a_server_out_of_reach_for_too_long_ends_the_worker(tmp_path: Path) -> N
     limits = Limits(orphan=0.5, drain=0.5)
     with pytest.raises(ServerUnreachable, match="not answered for"):
         Daemon(settings_for(tmp_path, limits=limits), server, random.Random(0)).run()
+
+
+def test_a_worker_whose_reporter_fails_ends_and_leaves_no_child(tmp_path: Path) -> None:
+    class Faulty(FakeServer):
+        def report(self, body: ReportRequest, /) -> ReportResponse:
+            raise RuntimeError("no more threads")
+
+    server = Faulty()
+    server.plan({"learning_rate": 0.1}, epochs=1000)
+    with pytest.raises(HpsearchError, match="thread reporter ended with RuntimeError") as caught:
+        Daemon(settings_for(tmp_path), server, random.Random(0)).run()
+    assert caught.value.exit_code == 1
+    assert not [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
 
 
 def test_a_machine_without_torch_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import time
@@ -6,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch.errors import HpsearchError
 from hpsearch.records import FailureReason
 from hpsearch.worker.environment import child_environment
-from hpsearch.worker.launcher import Exit, ForkServer, Spawner
+from hpsearch.worker.launcher import ForkServer
+from hpsearch.worker.offspring import Exit
+from hpsearch.worker.spawner import Spawner
 from tests.worker.conftest import MakeCrew
 from tests.worker.fake_server import FakeServer, file_task
 from tests.worker.processes import gone
@@ -67,3 +71,19 @@ def test_a_child_leads_its_own_session_and_a_signal_reaches_its_group(
     child.signal(signal.SIGKILL)
     assert child.exit(20) == Exit(-signal.SIGKILL)
     child.channel.close()
+
+
+def test_a_machine_that_makes_no_more_processes_is_told_and_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: ForkServer) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    told: list[str] = []
+    monkeypatch.setattr(ForkServer, "_spawn", refuse)
+    fork_server = ForkServer({}, told.append)
+    fork_server.start()
+    with pytest.raises(HpsearchError, match="temporarily unavailable"):
+        fork_server.start_child(tmp_path / "log")
+    fork_server.close()
+    assert len(told) == 1

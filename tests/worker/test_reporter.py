@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.errors import HpsearchError, InvalidInput, ServerUnreachable
+from hpsearch.errors import HpsearchError, InvalidInput, ServerUnreachable, TooLarge
 from hpsearch.records import FailureReason, Outcome, Points, RunId, Series, WorkerId
-from hpsearch.wire import MAX_POINTS, ReportRequest, ReportResponse
+from hpsearch.wire import LOG_BYTES, MAX_POINTS, ReportRequest, ReportResponse
 from hpsearch.worker.backlog import Backlog, point_count
 from hpsearch.worker.reporter import Reporter
 from tests.worker.fake_server import FakeServer
 
 DONE = Outcome(state="completed", value=1.0)
 RUN, OTHER = RunId(1), RunId(2)
+MAX_BODY_BYTES = 16 * 2**20  # api.settings'
 
 
 def curve(start: int, count: int) -> Series:
@@ -51,7 +52,13 @@ def make(tmp_path: Path) -> Iterator[Make]:
     def begin(server: FakeServer, *, interval: float = 0.05, lost: list[RunId] | None = None) -> Reporter:
         on_lost = lost.append if lost is not None else lambda run_id: None
         reporter = Reporter(
-            server, WorkerId(1), Backlog(tmp_path / "b"), random.Random(0), on_lost, interval_seconds=interval
+            server,
+            WorkerId(1),
+            Backlog(tmp_path / "b"),
+            random.Random(0),
+            on_lost,
+            lambda error: None,
+            interval_seconds=interval,
         )
         reporter.open([RUN, OTHER])
         reporter.start()
@@ -150,6 +157,69 @@ def test_a_report_that_is_refused_for_good_fails_its_run_and_no_other(make: Make
     assert (refused.state, refused.reason) == ("failed", FailureReason.ERROR)
     assert "too strange" in refused.message
     assert good == DONE
+
+
+class Narrow(FakeServer):
+    """Takes no more bytes at once than `most`, as the server and proxies before it."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.refused = 0
+
+    def report(self, body: ReportRequest, /) -> ReportResponse:
+        if len(body.model_dump_json().encode()) > self.most:
+            self.refused += 1
+            raise TooLarge(f"the body is larger than {self.most:,} bytes")
+        return super().report(body)
+
+
+def test_the_logs_of_many_runs_go_in_requests_that_a_server_takes(make: Make) -> None:
+    server = Narrow(MAX_BODY_BYTES)
+    server.away = True
+    reporter = make(server)
+    runs = [RunId(number) for number in range(1, 65)]
+    reporter.open(runs)
+    for run in runs:  # a control character is six bytes of JSON: 24 MiB in all
+        reporter.finish(run, DONE, "\x1b" * LOG_BYTES)
+    server.away = False
+    server.wait_for_outcomes(runs, seconds=20)
+    assert server.refused == 0
+    assert all(len(server.logs[run]) == LOG_BYTES for run in runs)
+
+
+def test_what_is_too_large_at_once_is_sent_in_parts(make: Make) -> None:
+    server, lost = Narrow(150_000), []  # type: tuple[Narrow, list[RunId]]
+    server.away = True
+    reporter = make(server, lost=lost)
+    runs = [RunId(number) for number in range(1, 9)]
+    reporter.open(runs)
+    for run in runs:
+        reporter.finish(run, DONE, "x" * LOG_BYTES)
+    server.away = False
+    assert server.wait_for_outcomes(runs, seconds=20) == [DONE] * len(runs)
+    assert all(len(server.logs[run]) == LOG_BYTES for run in runs)
+    assert lost == []
+
+
+def test_a_report_that_is_too_large_alone_loses_the_older_part_of_its_log(make: Make) -> None:
+    server = Narrow(20_000)
+    reporter = make(server)
+    reporter.add(RUN, curve(0, 10))
+    reporter.finish(RUN, DONE, "old" * 20_000 + "the end")
+    assert server.wait_for_outcomes([RUN], seconds=5) == [DONE]
+    assert len(server.points[RUN]["loss"]) == 10
+    assert 10_000 < len(server.logs[RUN]) < 20_000
+    assert server.logs[RUN].endswith("the end")
+
+
+def test_a_run_whose_report_is_too_large_without_a_log_fails_with_the_reason(make: Make) -> None:
+    server = Narrow(20_000)
+    reporter = make(server)
+    reporter.finish(RUN, Outcome(state="completed", metrics={f"m{i}": 0.5 for i in range(5_000)}), "log")
+    (failed,) = server.wait_for_outcomes([RUN], seconds=5)
+    assert failed.state == "failed"
+    assert "larger than 20,000 bytes" in failed.message
 
 
 def test_other_errors_are_repeated(make: Make) -> None:

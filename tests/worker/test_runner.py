@@ -202,11 +202,14 @@ def test_folders_of_runs_are_gone_when_they_have_ended(
 def test_a_dead_fork_server_is_restarted_and_its_trials_released(
     server: FakeServer, make_crew: MakeCrew
 ) -> None:
-    (run,) = server.plan(GOOD, task=file_task(TASKS, "Slow"), epochs=1000)
-    make_crew()
-    server.wait_for_points(run)
+    slow = file_task(TASKS, "Slow")
+    together = server.plan(GOOD, task=slow, epochs=1000) + server.plan(GOOD, task=slow, epochs=1000)
+    make_crew(slots=2)
+    for run in together:
+        server.wait_for_points(run)
     os.kill(child_running("hpsearch.worker.forkserver"), signal.SIGKILL)
-    assert server.wait_for_outcomes([run], seconds=10)[0].state == "released"
+    outcomes = server.wait_for_outcomes(together, seconds=10)
+    assert [outcome.state for outcome in outcomes] == ["released", "released"]
     runs = server.plan(GOOD)
     assert server.wait_for_outcomes(runs)[0].state == "completed"
 
