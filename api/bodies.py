@@ -14,10 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
-from api.errors import TooLarge, UnsupportedMediaType, problem_response
+from api.errors import UnsupportedMediaType, problem_response
 from api.origins import SAFE_METHODS
 from api.session import MAX_FORM_BYTES
 from api.strict_json import NotUtf8, parse_json
+from hpsearch.errors import TooLarge
 
 GZIP_WINDOW = 31  # zlib's wbits for the gzip format
 SLOWEST = 1_024  # bytes a second, below which a sender uses up the server's patience

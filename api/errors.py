@@ -48,11 +48,6 @@ class UnsupportedMediaType(HpsearchError):
     status = 415
 
 
-class TooLarge(HpsearchError):
-    code = "too_large"
-    status = 413
-
-
 def problem_response(
     error: HpsearchError, scope: Scope, headers: Mapping[str, str] | None = None
 ) -> Response:

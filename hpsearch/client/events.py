@@ -30,7 +30,7 @@ def follow(
                 for message in _messages(transport, path, after, stack):
                     if message.event == "end":
                         return
-                    event = Event.model_validate_json(message.data)
+                    event = Event.model_validate_json(message.data, extra="ignore")
                     after = event.id
                     yield event
         except _Broken:

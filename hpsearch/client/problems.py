@@ -24,6 +24,7 @@ BY_STATUS: Mapping[int, type[HpsearchError]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,
+    408: Unavailable,  # the body came too slowly, or stopped
     413: TooLarge,
     422: InvalidInput,
     502: ServerUnreachable,

@@ -159,10 +159,11 @@ class Transport:
             self._sleep(max(asked, self._rng.uniform(0, ceiling)))
             ceiling = min(2 * ceiling, MOST_WAIT_SECONDS)
 
-    def parse(self, read: Callable[[bytes], T], response: httpx2.Response) -> T:
-        """Raises HpsearchError where the answer is not what this API gives."""
+    def parse(self, read: Callable[..., T], response: httpx2.Response) -> T:
+        """`read` is pydantic's. What a newer server says besides is passed over; raises HpsearchError where the answer is
+        not what this API gives."""
         try:
-            return read(response.content)
+            return read(response.content, extra="ignore")
         except ValidationError as error:
             where = f"{response.request.method} {response.request.url.path}"
             raise not_hpsearch(self.url, f"{error.error_count()} surprises in {where}") from None

@@ -1,6 +1,8 @@
 """A trial on its way to a worker."""
 
-from pydantic import Field
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from hpsearch.records import Budget, Checkpoint, Program, Record, RunId, StudyId, TrialId, WorkerId
 from hpsearch.space import Params
@@ -23,11 +25,17 @@ class Assignment(Record):
     seed: int = 0
 
 
+def _known(assignment: Any) -> Any:
+    """What an older worker doesn't know of a trial it must not train without, whatever else it passes over."""
+    return Assignment.model_validate(assignment)
+
+
 class Lease(Record):
     """A run handed to a worker. `run_id` is the fencing token of every write about it.
 
     `start`: a checkpoint that training may continue from, of this trial's earlier run or of the trial it
-    continues. `study_id` tells studies apart that have had the same name; an older server sends none. `keep_last`: upload the last checkpoint at the end, another trial may continue from it.
+    continues. `study_id` tells studies apart that have had the same name; an older server sends none. `keep_last`:
+    upload the last checkpoint at the end, another trial may continue from it.
     """
 
     run_id: RunId
@@ -36,7 +44,7 @@ class Lease(Record):
     trial_id: TrialId
     number: int
     epoch: int
-    assignment: Assignment
+    assignment: Annotated[Assignment, BeforeValidator(_known)]
     start: Checkpoint | None = None
     keep_last: bool = False
     lease_seconds: float

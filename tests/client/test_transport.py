@@ -6,16 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from hpsearch.client import Client
 from hpsearch.errors import HpsearchError, InvalidInput, ServerUnreachable, TooLarge, Unavailable
 from hpsearch.home import Home, ServerAddress
-from hpsearch.records import TokenId, TrialId
-from hpsearch.wire import CreateToken
+from hpsearch.records import Program, RunId, TokenId, TrialId
+from hpsearch.tasks import NamedTask
+from hpsearch.wire import Assignment, CreateToken, Lease
 
 Answer = tuple[int, dict[str, str], bytes]
 JSON = {"Content-Type": "application/json"}
@@ -149,6 +152,28 @@ def test_the_token_is_not_sent_where_none_is_needed() -> None:
         with pytest.raises(HpsearchError, match="did not answer as an hpsearch server"):
             client.workers()
     assert seen == [None, "Bearer secret"]
+
+
+def test_what_a_newer_server_says_besides_is_passed_over() -> None:
+    newer: Answer = (200, JSON, b'{"version": "2", "api": "v1", "codename": "otter"}')
+    with answering(lambda n, request: newer) as url, Client(url, "t") as client:
+        assert client.version().version == "2"
+
+
+def test_what_an_older_worker_does_not_know_of_a_trial_it_does_not_train_without() -> None:
+    lease = Lease(
+        run_id=RunId(1),
+        study="s",
+        trial_id=TrialId(1),
+        number=0,
+        epoch=1,
+        assignment=Assignment(task=NamedTask(dataset="digits", model="mlp"), program=Program(kind="train")),
+        lease_seconds=30,
+    ).model_dump(mode="json")
+    read = partial(Lease.model_validate, extra="ignore")
+    assert read({**lease, "colour": "blue"}).number == 0
+    with pytest.raises(ValidationError, match="rotations"):
+        read({**lease, "assignment": {**lease["assignment"], "rotations": 7}})
 
 
 def test_a_stranger_that_answers_html_is_told_apart() -> None:
