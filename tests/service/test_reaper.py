@@ -5,19 +5,26 @@ import pytest
 
 from hpsearch.records import FailureReason, Outcome, RunState, StudyState, TrialState
 from hpsearch.service import leases, reaper, studies, trials
-from hpsearch.wire import HeartbeatRequest
+from hpsearch.wire import HeartbeatRequest, LeaseRequest
 from tests.faults.simulator import Crashed, MortalDatabase
 
 
 class Server:
     """Ticks as a server would: its steady clock moves with the wall's unless a test says otherwise."""
 
-    def __init__(self, fleet: Any) -> None:
+    def __init__(self, fleet: Any, lease_seconds: float = leases.LEASE_SECONDS) -> None:
         self.fleet = fleet
+        self.lease_seconds = lease_seconds
         self.steady = 1_000.0
 
     def tick(self) -> int:
-        return reaper.tick(self.fleet.db, now=self.fleet.clock.now, monotonic=self.steady, server="one")
+        return reaper.tick(
+            self.fleet.db,
+            now=self.fleet.clock.now,
+            monotonic=self.steady,
+            lease_seconds=self.lease_seconds,
+            server="one",
+        )
 
     def passing(self, seconds: float) -> int:
         """Time passes with a tick every two seconds; returns how many leases were lost."""
@@ -101,6 +108,22 @@ def test_an_outage_longer_than_the_lease_reruns_nothing(fleet: Any, make: Any) -
     server.steady += 900
     assert server.tick() == 0
     assert fleet.report(worker.id, lease.run_id, make.done()).status == "ok"
+
+
+def test_the_shortest_lease_that_settings_allow_expires_and_is_renewed_after_an_outage(
+    fleet: Any, make: Any
+) -> None:
+    fleet.study(make.grid())
+    server = Server(fleet, lease_seconds=8)  # of four ticks
+    server.tick()
+    worker = fleet.worker()
+    request = LeaseRequest(worker_id=worker.id, request_id="request-short", max_trials=1)
+    leases.lease(fleet.db, request, now=fleet.clock.now, lease_seconds=8)
+    fleet.clock.advance(60)
+    server.steady += 60
+    assert server.tick() == 0
+    assert server.passing(8) == 0
+    assert server.passing(4) == 1
 
 
 def test_a_server_that_crashes_in_a_loop_does_not_strand_a_dead_workers_trial(fleet: Any, make: Any) -> None:
