@@ -10,7 +10,8 @@ HpsearchError
 │   ├── IllegalMove                       a state that this one can't move to
 │   └── LeaseLost                         a worker's write under a lease that is over
 ├── Unavailable             503, exit 1   database or disk can't take writes now; try again
-│   └── DiskFull
+│   ├── DiskFull
+│   └── SpecUnreadable                    a stored study that this version can't read
 ├── ServerUnreachable            exit 5   raised by the client
 ├── GateFailed                   exit 6   a recipe gate stopped the study
 └── TrialError                   exit 1   a trial can't be trained; carries the failure's reason
@@ -95,6 +96,10 @@ class Unavailable(HpsearchError):
 
 class DiskFull(Unavailable):
     code = "disk_full"
+
+
+class SpecUnreadable(Unavailable):
+    code = "spec_unreadable"
 
 
 class ServerUnreachable(HpsearchError):

@@ -45,7 +45,7 @@ def claim(
 ) -> list[tuple[Lease, ...]]:
     """What each claimant is given, in their order; nothing where the study has nothing more to give."""
     study = studies.lock_with_parent(tx, study_id)
-    if study is None or study.state is not StudyState.RUNNING:
+    if study is None or study.state is not StudyState.RUNNING or not study.readable:
         return [() for _ in claimants]
     seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * lease_seconds)
     packs = _Packs(tx, study, len(claimants), seen_since=seen_since)

@@ -1,8 +1,11 @@
 """The reaper: ends leases that ran out and wakes studies. Runs always; any number of them is harmless."""
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
+from hpsearch.errors import Unavailable
 from hpsearch.records import FailureReason, RunId, RunState, StudyId
 from hpsearch.service import budgets, outcomes
 from hpsearch.service.advance import advance
@@ -12,6 +15,10 @@ from hpsearch.store import runs, studies, ticks, trials
 from hpsearch.store.engine import Database, Transaction, retried
 from hpsearch.store.run_row import RunRow
 from hpsearch.store.ticks import Tick
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 GONE_AFTER = timedelta(days=1)  # a server that has not ticked for so long
 
@@ -34,10 +41,22 @@ def tick(
     with db.read() as tx:
         expired = runs.studies_with_expired(tx, now=now)
         due = studies.due(tx, now=now)
-    lost = sum(_reap(db, study_id, now=now) for study_id in expired)
-    for study_id in due:
-        _advance(db, study_id, now=now)
+    lost = sum(_each(expired, lambda study_id: _reap(db, study_id, now=now)))
+    _each(due, lambda study_id: _advance(db, study_id, now=now))
     return lost
+
+
+def _each(study_ids: Sequence[StudyId], work: Callable[[StudyId], R]) -> list[R]:
+    """What the work returns, without the studies at which it fails: the next tick tries these again."""
+    done = []
+    for study_id in study_ids:
+        try:
+            done.append(work(study_id))
+        except Unavailable as away:
+            log.warning("study %s waits for the next tick: %s", study_id, away)
+        except Exception:  # a bug of ours at one study must not strand the trials of all
+            log.exception("the reaper failed at study %s", study_id)
+    return done
 
 
 @retried
