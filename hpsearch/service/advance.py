@@ -84,7 +84,7 @@ def _stop_if_spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: da
     why = budgets.spent(tx, study, spec, now=now)
     if why is None or study.waiting == 0:
         return
-    late = budgets.late(study, now=now) or budgets.device_time_spent(tx, study, spec, now=now)
+    late = budgets.time_spent(tx, study, spec, now=now) is not None
     message = f"the study stopped: {why}"
     count = moves.cancel_waiting(tx, study, message, resumable=True, unstarted=not late, now=now)
     if late and study.running:
