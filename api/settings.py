@@ -2,14 +2,17 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hpsearch.errors import InvalidInput
 from hpsearch.home import Home
 
 MIB = 2**20
+# The reaper takes half a lease without a tick for an outage, and renews: its own pauses must stay well below that.
+TICKS_PER_LEASE = 4
 
 
 def _home(value: Any) -> Any:
@@ -48,6 +51,18 @@ class Settings(BaseSettings):
         default=10.0, gt=0, description="for a request's header to arrive, and for a form without a token"
     )
     body_silence_seconds: float = Field(default=60.0, gt=0, description="between two parts of a body")
+
+    @model_validator(mode="after")
+    def _leases_can_expire(self) -> Self:
+        lease, reaper = self.lease_seconds, self.reaper_seconds
+        if lease < TICKS_PER_LEASE * reaper:
+            raise InvalidInput(
+                f"HPSEARCH_LEASE_SECONDS is {lease:g}, less than four times HPSEARCH_REAPER_SECONDS, {reaper:g}: "
+                "leases of dead workers would be renewed for ever",
+                hint=f"set HPSEARCH_LEASE_SECONDS to {TICKS_PER_LEASE * reaper:g} or more, or "
+                f"HPSEARCH_REAPER_SECONDS to {lease / TICKS_PER_LEASE:g} or less",
+            )
+        return self
 
     @property
     def database(self) -> str:

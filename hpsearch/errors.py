@@ -11,7 +11,8 @@ HpsearchError
 │   └── LeaseLost                         a worker's write under a lease that is over
 ├── TooLarge                413, exit 1   more bytes than the server, or a proxy before it, takes at once
 ├── Unavailable             503, exit 1   database or disk can't take writes now; try again
-│   └── DiskFull
+│   ├── DiskFull
+│   └── SpecUnreadable                    a stored study that this version can't read
 ├── ServerUnreachable            exit 5   raised by the client
 ├── GateFailed                   exit 6   a recipe gate stopped the study
 └── TrialError                   exit 1   a trial can't be trained; carries the failure's reason
@@ -101,6 +102,10 @@ class Unavailable(HpsearchError):
 
 class DiskFull(Unavailable):
     code = "disk_full"
+
+
+class SpecUnreadable(Unavailable):
+    code = "spec_unreadable"
 
 
 class ServerUnreachable(HpsearchError):

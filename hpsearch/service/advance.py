@@ -33,6 +33,7 @@ def advance(tx: Transaction, study_id: StudyId, *, now: datetime) -> None:
 
     Locks the study's row first, so that two last results that arrive together can't each see the other's
     trial still running. Planning that raises fails the study with the reason; what came before it stays.
+    A study whose spec this version can't read is left as it is.
     """
     study = studies.lock(tx, study_id)
     if study is None:
@@ -41,11 +42,15 @@ def advance(tx: Transaction, study_id: StudyId, *, now: datetime) -> None:
         moves.move_study(tx, study, StudyState.STOPPED, reason=study.study.reason, now=now)
     if study.state is not StudyState.RUNNING:
         return
-    if study.waiting + study.running > 0:
-        if study.limited:
-            _stop_if_spent(tx, study, study.spec, now=now)
+    is_open = study.waiting + study.running > 0
+    if is_open and not study.limited:
+        return
+    if not study.readable:  # of a newer server beside this one, which knows how it goes on
         return
     spec = study.spec
+    if is_open:
+        _stop_if_spent(tx, study, spec, now=now)
+        return
     try:
         with savepoint(tx):
             if study.study.examines is not None:
@@ -79,7 +84,7 @@ def _stop_if_spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: da
     why = budgets.spent(tx, study, spec, now=now)
     if why is None or study.waiting == 0:
         return
-    late = budgets.late(study, now=now) or budgets.device_time_spent(tx, study, spec, now=now)
+    late = budgets.time_spent(tx, study, spec, now=now) is not None
     message = f"the study stopped: {why}"
     count = moves.cancel_waiting(tx, study, message, resumable=True, unstarted=not late, now=now)
     if late and study.running:

@@ -3,7 +3,8 @@
 Nothing is kept for it: streak and pause are read off the runs. Three trials in a row that failed on the worker, in a
 study where the last runs of others brought results or are still under way, suspend it for a minute; after
 that it is tried with one trial, and each further failure doubles the pause. What failed on it in that streak
-goes to other workers. A failure that others share suspends nobody.
+goes to other workers; what fails on it again has failed, unless one is in service that may take it. A failure that
+others share suspends nobody.
 """
 
 from collections.abc import Collection, Sequence
@@ -17,8 +18,11 @@ from hpsearch.records import (
     Trial,
     TrialState,
     WorkerId,
+    WorkerState,
 )
 from hpsearch.service import moves
+from hpsearch.service.claims import GONE_AFTER_LEASES
+from hpsearch.service.heartbeats import LEASE_SECONDS
 from hpsearch.store import events, past_runs, studies, trials, workers
 from hpsearch.store.engine import Transaction
 from hpsearch.store.run_row import RunRow
@@ -82,6 +86,10 @@ def after_failure(tx: Transaction, study_id: StudyId, worker_id: WorkerId, *, no
     if found is None or study is None or study.state not in (StudyState.RUNNING, StudyState.PAUSED):
         return
     back = [trial for row in found.failures if (trial := _failed_last_in(tx, study, row)) is not None]
+    if not _others_may_take(tx, study, worker_id, now=now):
+        # Else the one worker that is left would fail at them for ever, and the study never end.
+        again = past_runs.failed_again(tx, worker_id, [trial.id for trial in back])
+        back = [trial for trial in back if trial.id not in again]
     for trial in back:
         trials.charge(tx, trial.id, failures=-min(1, trial.failures))
     moves.wait_again(tx, study, [trial.id for trial in back], TrialState.FAILED)
@@ -96,6 +104,19 @@ def _failed_last_in(tx: Transaction, study: StudyRow, row: RunRow) -> Trial | No
     if trial is None or trial.state is not TrialState.FAILED or trial.epoch != row.run.epoch:
         return None
     return trial if trial.reason in (FailureReason.ERROR, FailureReason.TASK_NOT_ALLOWED) else None
+
+
+def _others_may_take(tx: Transaction, study: StudyRow, worker_id: WorkerId, *, now: datetime) -> bool:
+    """Whether another worker, at work or seen lately, may be given the study's trials."""
+    seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * LEASE_SECONDS)
+    return any(
+        other.worker.state is WorkerState.ACTIVE
+        and set(study.labels).issubset(other.labels)
+        and (not study.gpus or any(slot.device != "cpu" for slot in other.worker.slots))
+        and (other.worker.last_seen_at >= seen_since or past_runs.has_active(tx, other.id))
+        for other in workers.current(tx)
+        if other.id != worker_id
+    )
 
 
 def _others_do_well(tx: Transaction, study_id: StudyId, worker_id: WorkerId) -> bool:

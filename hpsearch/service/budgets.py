@@ -31,17 +31,6 @@ def trials_left(tx: Transaction, study: StudyRow, spec: StudySpec, *, probes: bo
     return max(0, limit - study.started - beside)
 
 
-def late(study: StudyRow, *, now: datetime) -> bool:
-    """Whether the study's minutes are over."""
-    return study.deadline is not None and now >= study.deadline
-
-
-def device_time_spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> bool:
-    """Whether the slots have worked for as long as they may."""
-    left = device_seconds_left(tx, study, spec, now=now)
-    return left is not None and left <= 0
-
-
 def device_seconds_left(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> float | None:
     """For how long slots may still work, runs under way taken off; None where there is no limit."""
     if spec.budget.device_hours is None:
@@ -53,17 +42,24 @@ def device_seconds_left(tx: Transaction, study: StudyRow, spec: StudySpec, *, no
     return left
 
 
+def time_spent(tx: Transaction, study: StudyRow, spec: StudySpec, *, now: datetime) -> str | None:
+    """Which budget of time is used up, in words, or None: then nothing starts, also not what ran before."""
+    if study.deadline is not None and now >= study.deadline:
+        return f"its budget of {spec.budget.minutes:g} minutes is used up"
+    left = device_seconds_left(tx, study, spec, now=now)
+    if left is not None and left <= 0:
+        return f"its budget of {spec.budget.device_hours:g} device hours is used up"
+    return None
+
+
 def spent(
     tx: Transaction, study: StudyRow, spec: StudySpec, *, probes: bool = False, now: datetime
 ) -> str | None:
     """Which budget is used up, in words, or None. `probes`: as its examinations must ask."""
-    if late(study, now=now):
-        return f"its budget of {spec.budget.minutes:g} minutes is used up"
-    if device_time_spent(tx, study, spec, now=now):
-        return f"its budget of {spec.budget.device_hours:g} device hours is used up"
-    if trials_left(tx, study, spec, probes=probes) == 0:
-        return f"its budget of {spec.budget.trials} trials is used up"
-    return None
+    why = time_spent(tx, study, spec, now=now)
+    if why is None and trials_left(tx, study, spec, probes=probes) == 0:
+        why = f"its budget of {spec.budget.trials} trials is used up"
+    return why
 
 
 def deadline(spec: StudySpec, *, now: datetime) -> datetime | None:

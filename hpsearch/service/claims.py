@@ -45,7 +45,7 @@ def claim(
 ) -> list[tuple[Lease, ...]]:
     """What each claimant is given, in their order; nothing where the study has nothing more to give."""
     study = studies.lock_with_parent(tx, study_id)
-    if study is None or study.state is not StudyState.RUNNING:
+    if study is None or study.state is not StudyState.RUNNING or not study.readable:
         return [() for _ in claimants]
     seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * lease_seconds)
     packs = _Packs(tx, study, len(claimants), seen_since=seen_since)
@@ -102,10 +102,9 @@ class _Packs:
     def take(self, most: int, *, now: datetime) -> list[Trial]:
         """The next claimant's; the study is seen as it is with all that was taken before."""
         spec = self._study.spec
-        left = budgets.trials_left(self._tx, self._study, spec)
-        if budgets.spent(self._tx, self._study, spec, now=now) is not None and left != 0:
+        if budgets.time_spent(self._tx, self._study, spec, now=now) is not None:
             return []
-        pack = self._pack(most, left)
+        pack = self._pack(most, budgets.trials_left(self._tx, self._study, spec))
         given = {trial.id for trial in pack}
         self._waiting = [trial for trial in self._waiting if trial.id not in given]
         self._study = self._study.claimed(len(pack), started=_fresh(pack))

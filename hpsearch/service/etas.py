@@ -34,14 +34,14 @@ def of_study(db: Database, key: str, *, now: datetime, lease_seconds: float = LE
 def of_studies(
     db: Database, shown: Iterable[Study], *, now: datetime, lease_seconds: float = LEASE_SECONDS
 ) -> dict[StudyId, Eta]:
-    """The same of those that are under way."""
+    """The same of those that are under way and can be read."""
     wanted = [study.id for study in shown if study.state in UNDER_WAY]
     if not wanted:
         return {}
     with db.read() as tx:
         slots = _Slots(tx, now, lease_seconds)
         rows = (studies.get(tx, study_id) for study_id in wanted)
-        return {row.id: _eta(tx, row, slots, now=now) for row in rows if row is not None}
+        return {row.id: _eta(tx, row, slots, now=now) for row in rows if row is not None and row.readable}
 
 
 class _Slots:

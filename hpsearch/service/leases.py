@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from hpsearch.errors import Conflict, HpsearchError, NotFound
+from hpsearch.errors import Conflict, HpsearchError, NotFound, SpecUnreadable
 from hpsearch.records import TokenId, WorkerId, WorkerState
 from hpsearch.service import breaker, claims, ownership
 from hpsearch.service.claims import Claimant
@@ -109,7 +109,7 @@ class _Asking:
         """Who may claim, or the answer where nothing is to be claimed."""
         try:
             return self._claimant(request, by, lease_seconds=lease_seconds, paused=paused)
-        except (NotFound, Conflict) as error:
+        except (NotFound, Conflict, SpecUnreadable) as error:
             return error
 
     def _claimant(

@@ -8,7 +8,7 @@
 | failed: oom, timeout, not allowed   | failed                                                 |
 | lost, but had not begun; released   | waits again, nothing charged but a preemption          |
 
-Callers hold the lock on the study's row.
+Callers hold the lock on the study's row. A result is stored also where this version can't read the study's spec.
 """
 
 import math
@@ -18,7 +18,6 @@ from typing import Any, assert_never
 from hpsearch.records import FailureReason, Outcome, Trial, TrialState
 from hpsearch.service import moves
 from hpsearch.service.packs import pace_after
-from hpsearch.spec import StudySpec
 from hpsearch.store import trials
 from hpsearch.store.batch import Batch
 from hpsearch.store.engine import Transaction
@@ -71,23 +70,20 @@ def _apply_result(
     state = TrialState(outcome.state)
     if state is TrialState.COMPLETED and outcome.value is not None and not math.isfinite(outcome.value):
         state = TrialState.DIVERGED
-    spec = study.spec
     trains = trial.program.kind == "train"
-    if state is TrialState.COMPLETED and outcome.value is None and trains and spec.method != "recipe":
-        metric = spec.objective.metric
+    if state is TrialState.COMPLETED and outcome.value is None and trains and study.study.method != "recipe":
+        metric = study.study.objective_metric
         known = ", ".join(sorted(outcome.metrics)) or "nothing"
         message = f"the objective {metric!r} was never measured; the run reported {known}"
         failed = outcome.model_copy(update={"reason": FailureReason.ERROR, "message": message})
         moves.finish_trial(batch, study, trial, TrialState.FAILED, failed, now=now)
         return study
-    changed = _summary(study, spec, trial, state, outcome)
+    changed = _summary(study, trial, state, outcome)
     moves.finish_trial(batch, study, trial, state, outcome, also=changed, now=now)
     return study.changed(changed)
 
 
-def _summary(
-    study: StudyRow, spec: StudySpec, trial: Trial, state: TrialState, outcome: Outcome
-) -> dict[str, Any]:
+def _summary(study: StudyRow, trial: Trial, state: TrialState, outcome: Outcome) -> dict[str, Any]:
     """Columns of the study that this result changes: its best value and its pace."""
     changed: dict[str, Any] = {}
     seconds = outcome.measurements.get("seconds")
@@ -97,10 +93,11 @@ def _summary(
     whole = trial.program.kind == "train" and trial.program.subset_batches is None
     if study.study.examines is not None:  # a probe's value answers no question of the search's
         whole = False
-    elif spec.method == "recipe":
+    elif study.study.method == "recipe":
         whole = whole and trial.budget is not None and trial.budget.epochs is not None
     if state is TrialState.COMPLETED and outcome.value is not None and whole:
-        best, sign = study.study.best_value, spec.objective.sign
+        best = study.study.best_value
+        sign = 1 if study.study.objective_direction == "maximize" else -1
         if best is None or sign * outcome.value > sign * best:
             changed["best_value"] = outcome.value
     return changed
@@ -121,7 +118,7 @@ def _apply_failure(
     match reason:
         case FailureReason.CRASHED | FailureReason.STALLED:
             _crash(tx, study, trial, f"{reason}: {outcome.message}", stopped=stopped, now=now)
-        case FailureReason.ERROR if trial.failures < study.spec.max_failures:
+        case FailureReason.ERROR if trial.failures < study.max_failures:
             trials.charge(tx, trial.id, failures=1)
             moves.give_back_trial(tx, study, trial, "error", stopped=stopped, now=now)
         case FailureReason.ERROR:

@@ -11,6 +11,7 @@ from hpsearch.recipe.refine import TOP
 from hpsearch.samplers import random
 from hpsearch.space import Params, grid_points
 from hpsearch.spec import StudySpec
+from hpsearch.spec_size import check_size
 from hpsearch.tasks import NamedTask
 from hpsearch.vocabulary import DATASETS
 from hpsearch.wire import Preview
@@ -22,7 +23,11 @@ COSTLY = ("epochs", "batch_size")
 
 
 def preview(spec: StudySpec) -> Preview:
-    """The exact points (at most 1,000 shown), the trials, and what they cost in epochs and steps."""
+    """The exact points (at most 1,000 shown), the trials, and what they cost in epochs and steps.
+
+    Raises InvalidInput for a spec that is too large to be stored.
+    """
+    check_size(spec)
     if spec.method == "recipe":
         return _of_recipe(spec)
     points = grid_points(spec.space, spec.grid) if spec.method == "grid" else random.points(spec)

@@ -1,17 +1,26 @@
 """The reaper: ends leases that ran out and wakes studies. Runs always; any number of them is harmless."""
 
-import platform
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
+from hpsearch.errors import Unavailable
 from hpsearch.records import FailureReason, RunId, RunState, StudyId
 from hpsearch.service import budgets, outcomes
 from hpsearch.service.advance import advance
+from hpsearch.service.clock import steady_clock_name
 from hpsearch.service.leases import LEASE_SECONDS
 from hpsearch.store import runs, studies, ticks, trials
 from hpsearch.store.engine import Database, Transaction, retried
 from hpsearch.store.run_row import RunRow
 from hpsearch.store.ticks import Tick
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+GONE_AFTER = timedelta(days=1)  # a server that has not ticked for so long
 
 
 def tick(
@@ -26,16 +35,28 @@ def tick(
 
     `monotonic`: seconds of this machine's steady clock, by which a jump of the wall clock is told. After a
     jump, or an outage of all servers, live leases are first extended by one lease: their workers may live.
-    `server`: whose tick this is, by default this machine's.
+    `server`: whose steady clock that is, by default this machine's.
     """
-    _note(db, server or platform.node(), Tick(now, monotonic), lease_seconds)
+    _note(db, server or steady_clock_name(), Tick(now, monotonic), lease_seconds)
     with db.read() as tx:
         expired = runs.studies_with_expired(tx, now=now)
         due = studies.due(tx, now=now)
-    lost = sum(_reap(db, study_id, now=now) for study_id in expired)
-    for study_id in due:
-        _advance(db, study_id, now=now)
+    lost = sum(_each(expired, lambda study_id: _reap(db, study_id, now=now)))
+    _each(due, lambda study_id: _advance(db, study_id, now=now))
     return lost
+
+
+def _each(study_ids: Sequence[StudyId], work: Callable[[StudyId], R]) -> list[R]:
+    """What the work returns, without the studies at which it fails: the next tick tries these again."""
+    done = []
+    for study_id in study_ids:
+        try:
+            done.append(work(study_id))
+        except Unavailable as away:
+            log.warning("study %s waits for the next tick: %s", study_id, away)
+        except Exception:  # a bug of ours at one study must not strand the trials of all
+            log.exception("the reaper failed at study %s", study_id)
+    return done
 
 
 @retried
@@ -44,19 +65,23 @@ def _note(db: Database, server: str, this: Tick, lease_seconds: float) -> None:
     with db.write() as tx:
         if _time_was_lost(tx, server, this, lease_seconds):
             runs.renew_all(tx, lease_until=this.wall + timedelta(seconds=lease_seconds))
+        if ticks.last(tx, server) is None:
+            ticks.forget(tx, before=this.wall - GONE_AFTER)
         ticks.record(tx, server, this)
 
 
 def _time_was_lost(tx: Transaction, server: str, this: Tick, lease_seconds: float) -> bool:
     # Extending at every start instead would let a server that crashes in a loop strand dead workers' trials.
-    newest = ticks.newest_wall(tx)
-    if newest is not None and (this.wall - newest).total_seconds() > lease_seconds / 2:
+    most = timedelta(seconds=lease_seconds / 2)
+    newest = ticks.newest_wall(tx, until=this.wall)
+    if newest is not None and this.wall - newest > most:
         return True
     last = ticks.last(tx, server)
     if last is None:
-        return False
-    drift = (this.wall - last.wall).total_seconds() - (this.monotonic - last.monotonic)
-    return abs(drift) > lease_seconds / 2
+        # There is no steady clock to compare with yet. Ticks ahead of this one tell of a clock that was set back.
+        return ticks.any_after(tx, this.wall + most)
+    drift = (this.wall - last.wall) - timedelta(seconds=this.monotonic - last.monotonic)
+    return abs(drift) > most
 
 
 @retried

@@ -14,15 +14,23 @@ from hpsearch.wire import Prune, Pruned
 
 def prune(db: Database, rule: Prune, *, now: datetime) -> Pruned:
     """Drop curves, checkpoints and logs by the rule; one transaction a study. Params, values, metrics and
-    events of every trial stay, and so do the logs of failed ones. `dry_run` only counts."""
+    events of every trial stay, and so do the logs of failed ones and all of a study that this version can't read.
+    `dry_run` only counts."""
     with db.read() as tx:
         allow_long_statements(tx)
-        ended = retention.ended_before(tx, now - timedelta(days=rule.days))
+        found = retention.ended_before(tx, now - timedelta(days=rule.days))
+        # Without its spec nobody can say which trials of a study are its best.
+        ended = [study_id for study_id in found if _readable(tx, study_id)]
     curves = files = 0
     for study_id in ended:
         of_study = _count(db, study_id, rule) if rule.dry_run else _drop(db, study_id, rule)
         curves, files = curves + of_study[0], files + of_study[1]
     return Pruned(studies=tuple(ended), curves=curves, checkpoints=files, dry_run=rule.dry_run)
+
+
+def _readable(tx: Transaction, study_id: StudyId) -> bool:
+    study = studies.get(tx, study_id)
+    return study is not None and study.readable
 
 
 def leftovers(db: Database) -> dict[StudyId, list[int]]:

@@ -11,6 +11,7 @@ from hpsearch.service import bests, lookup, moves, paging, rows
 from hpsearch.service.advance import advance, go_on
 from hpsearch.spec import StudySpec, parse_spec
 from hpsearch.spec_changes import changed_keys
+from hpsearch.spec_size import check_size
 from hpsearch.store import catalogue, examinations, studies, trials
 from hpsearch.store import events as event_rows
 from hpsearch.store import stages as stage_rows
@@ -24,7 +25,8 @@ SUSPENDED = (StudyState.PAUSED, StudyState.STOPPING, StudyState.STOPPED)
 @retried
 def create(db: Database, spec: StudySpec, *, now: datetime) -> tuple[Study, bool]:
     """(the study, whether it is new). The same name and spec is the same study, resumed if it was paused or
-    stopped. Raises StudyExists for the same name with another spec, naming the changed keys."""
+    stopped. Raises StudyExists for the same name with another spec, naming the changed keys, and InvalidInput for
+    one that no worker could take or that is too large."""
     if spec.resources.gpus > 1:
         detail = f"a worker's slot has one GPU; {spec.resources.gpus} for one trial are not supported"
         raise InvalidInput(detail, problems=[Problem("/resources/gpus", detail)])
@@ -37,6 +39,7 @@ def create(db: Database, spec: StudySpec, *, now: datetime) -> tuple[Study, bool
             if known.state in SUSPENDED:
                 _steered(tx, known, _resume, now=now)
             return _current(tx, known.id), False
+        check_size(spec)  # one that is known goes on, whatever an older version took
         study_id = studies.insert_study(tx, spec, now=now)
         event_rows.add(tx, study_id, "study_changed", {"state": StudyState.RUNNING, "reason": ""}, now=now)
         advance(tx, study_id, now=now)

@@ -17,7 +17,7 @@ from hpsearch.records import (
     TrialState,
     check_move,
 )
-from hpsearch.service import lookup, moves, paging, series
+from hpsearch.service import budgets, lookup, moves, paging, series
 from hpsearch.service.advance import advance
 from hpsearch.store import checkpoints as checkpoint_rows
 from hpsearch.store import listing, studies
@@ -128,7 +128,10 @@ def stop(db: Database, trial_id: TrialId, *, now: datetime) -> Trial:
 
 @retried
 def retry(db: Database, trial_id: TrialId, *, now: datetime) -> Trial:
-    """A failed or cancelled trial waits again with a clean account; an ended study runs again for it."""
+    """A failed or cancelled trial waits again with a clean account; an ended study runs again for it.
+
+    Raises Conflict where nobody would be given the trial: its study is stopped, or has spent its budget.
+    """
     with db.write() as tx:
         study, trial = _locked(tx, trial_id)
         if trial.state is TrialState.WAITING:
@@ -141,11 +144,26 @@ def retry(db: Database, trial_id: TrialId, *, now: datetime) -> Trial:
                 f"study {study.study.name!r} is {study.state}, and its other trials would be given up",
                 hint=f"resume it first: hpsearch study resume {study.study.name}",
             )
+        _check_budget(tx, study, trial, now=now)
         if study.state not in (StudyState.RUNNING, StudyState.PAUSED):
             moves.move_study(tx, study, StudyState.RUNNING, now=now)
             moves.reopen_last_stage(tx, study, has_trials=True, now=now)
         moves.wait_again(tx, study, [trial.id], trial.state, forgive=True)
         return lookup.trial(tx, trial_id)
+
+
+def _check_budget(tx: Transaction, study: StudyRow, trial: Trial, *, now: datetime) -> None:
+    """Raises Conflict where the study's budget leaves nothing for the trial. One that ran before is paid for."""
+    if not study.limited:
+        return
+    ask = budgets.time_spent if trial.epoch else budgets.spent
+    why = ask(tx, study, study.spec, now=now)
+    if why is not None:
+        name = study.study.name
+        raise Conflict(
+            f"trial {trial.number} of {name!r} can't run again: {why}",
+            hint=f"fork the study with a larger one: hpsearch study fork {name} NAME --set budget.KEY=VALUE",
+        )
 
 
 def curves(

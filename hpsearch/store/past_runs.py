@@ -55,6 +55,19 @@ def last_ended_by_others(tx: Transaction, study_id: StudyId, worker_id: WorkerId
     return _last(tx, study_id, (*RESULTS, RunState.FAILED), limit, runs.c.worker_id.not_in(own))
 
 
+def failed_again(tx: Transaction, worker_id: WorkerId, trial_ids: Collection[TrialId]) -> set[TrialId]:
+    """Those of these trials that failed on the worker (by name) more than once."""
+    same = select(workers.c.name).where(workers.c.id == worker_id).scalar_subquery()
+    wanted = (
+        select(runs.c.trial_id)
+        .join(workers, workers.c.id == runs.c.worker_id)
+        .where(runs.c.trial_id.in_(trial_ids), runs.c.state == RunState.FAILED.value, workers.c.name == same)
+        .group_by(runs.c.trial_id)
+        .having(func.count() > 1)
+    )
+    return set(tx.execute(wanted).scalars())
+
+
 def others_are_active(tx: Transaction, study_id: StudyId, worker_id: WorkerId) -> bool:
     """Whether another worker has a lease of the study."""
     wanted = select(runs.c.id).where(

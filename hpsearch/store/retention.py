@@ -13,12 +13,18 @@ CHUNK = 500
 
 
 def ended_before(tx: Transaction, before: datetime) -> list[StudyId]:
-    """Studies that ended before a time and still hold something heavy."""
+    """Studies that ended before a time and still hold something heavy, which a failed trial's log is not: it stays."""
     heavy = or_(
         *(
             exists().where(runs.c.study_id == studies.c.id, part.c.run_id == runs.c.id)
             for part in (metric_chunks, checkpoints)
-        )
+        ),
+        exists().where(
+            runs.c.study_id == studies.c.id,
+            run_logs.c.run_id == runs.c.id,
+            trials.c.id == runs.c.trial_id,
+            trials.c.state != TrialState.FAILED,
+        ),
     )
     wanted = select(studies.c.id).where(
         studies.c.state.in_(FINISHED_STUDY_STATES), studies.c.finished_at < before, heavy

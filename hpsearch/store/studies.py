@@ -76,8 +76,15 @@ _CLAIMABLE = (
 _ALIVE = studies.c.state.in_([StudyState.RUNNING.value, StudyState.STOPPING.value])
 _IDLE = and_(studies.c.waiting_trials == 0, studies.c.running_trials == 0)
 _LATE = studies.c.deadline <= bindparam("now", type_=Timestamp)
+# Trials wait and none runs: its examinations, or of an examination the others of its family, may have spent the
+# budget that they share. A study that has started nothing has no examinations.
+_SPENT_BY_OTHERS = and_(
+    studies.c.waiting_trials > 0,
+    studies.c.running_trials == 0,
+    or_(studies.c.started_trials > 0, studies.c.parent_id.is_not(None)),
+)
 _DUE = select(studies.c.id).where(
-    or_(and_(_ALIVE, _IDLE), and_(studies.c.state == StudyState.RUNNING.value, _LATE))
+    _ALIVE, or_(_IDLE, and_(studies.c.state == StudyState.RUNNING.value, or_(_LATE, _SPENT_BY_OTHERS)))
 )
 
 
@@ -159,7 +166,7 @@ def claimable(tx: Transaction, *, gpu: bool, labels: Iterable[str]) -> list[Stud
 
 
 def due(tx: Transaction, *, now: datetime) -> list[StudyId]:
-    """Studies that can move on without news: no open trial is left, or their time is up."""
+    """Studies that may move on without news: no open trial is left, or their budget may be used up."""
     return list(tx.execute(_DUE, {"now": now}).scalars())
 
 

@@ -1,6 +1,7 @@
 """A study as the service reads it."""
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,15 +9,20 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import Row
 
+from hpsearch.errors import SpecUnreadable
 from hpsearch.records import (
     Study,
     StudyId,
     StudyState,
     TrialState,
 )
+from hpsearch.sentences import problems_of
 from hpsearch.spec import StudySpec
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,27 @@ class StudyRow:
 
     @cached_property
     def spec(self) -> StudySpec:
-        return _parsed(json.dumps(self.study.spec))
+        """Raises SpecUnreadable for what a server of another version stored, beside this one or before it."""
+        found = _parsed(json.dumps(self.study.spec))
+        if isinstance(found, str):
+            raise SpecUnreadable(
+                f"study {self.study.name!r} has a spec that this version of hpsearch can't read: {found}",
+                hint=f"ask a server of the version that stored it, or end it: hpsearch study cancel {self.study.name}",
+            )
+        return found
+
+    @property
+    def readable(self) -> bool:
+        """Whether this version can plan the study and hand out its trials."""
+        try:
+            return self.spec is not None
+        except SpecUnreadable:
+            return False
+
+    @property
+    def max_failures(self) -> int:
+        """Of the spec, also where the rest of it can't be read."""
+        return int(self.study.spec.get("max_failures", 0))
 
     def changed(self, columns: Mapping[str, Any]) -> "StudyRow":
         """The row with these columns, `pace` and `best_value` among them, set."""
@@ -79,9 +105,16 @@ class StudyRow:
 
 
 @lru_cache(maxsize=100)
-def _parsed(spec: str) -> StudySpec:
+def _parsed(spec: str) -> StudySpec | str:
+    """The spec, or what is wrong with it, which the log is told once."""
     # Of few studies and very often: to check one takes a tenth of a millisecond.
-    return StudySpec.model_validate(json.loads(spec))
+    raw = json.loads(spec)
+    try:
+        return StudySpec.model_validate(raw)
+    except ValidationError as error:
+        why = next(problems_of(error, StudySpec)).detail[:300]
+        log.warning("study %r is left alone: this version can't read its spec: %s", raw.get("name"), why)
+        return why
 
 
 def row_of(row: Row[Any]) -> StudyRow:

@@ -229,7 +229,7 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
-# The reaper's last tick, one row per server: `monotonic` compares within one machine only.
+# The reaper's last tick, one row per steady clock (`service.clock`): `monotonic` compares within one only.
 server_ticks = Table(
     "server_ticks",
     metadata,

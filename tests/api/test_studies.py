@@ -4,6 +4,8 @@ import json
 import pytest
 from fastapi.testclient import TestClient
 
+from api.app import create_app
+from api.settings import MIB, Settings
 from tests.api.scenes import API, grid_spec, lease, post_spec, problem, register
 
 
@@ -133,3 +135,21 @@ def test_health_readiness_and_version(http: TestClient) -> None:
     assert http.get("/healthz").json() == {"status": "ok", "checks": {}}
     assert http.get("/readyz").json()["status"] == "ok"
     assert http.get("/version").json()["api"] == "v1"
+
+
+def test_a_spec_that_is_too_large_is_422_wherever_it_is_asked_for(settings: Settings) -> None:
+    roomy = settings.model_copy(update={"max_body_bytes": 16 * MIB})
+    with TestClient(create_app(roomy), base_url="http://127.0.0.1") as http:
+        http.headers["Authorization"] = f"Bearer {settings.home.read_token()}"
+        space = {"words": [f"{number}".rjust(9_000, "x") for number in range(1_000)]}
+        command = {"kind": "command", "argv": ["python", "train.py", "{words}"]}
+        metric = {"metric": "loss", "direction": "minimize"}
+        small = {"name": "small", "task": command, "method": "grid", "space": {"words": ["a"]}}
+        assert http.post(f"{API}/studies", json={**small, "objective": metric}).status_code == 201
+        large = {**small, "objective": metric, "name": "large", "space": space}
+        fork = {"name": "large", "changes": {"space": {"words": {"choices": space["words"]}}}}
+        for path, body in (("studies", large), ("studies:preview", large), ("studies/small/fork", fork)):
+            told = problem(http.post(f"{API}/{path}", json=body), 422, "invalid_input")
+            assert "at most 256 are allowed" in told["detail"]
+            assert told["errors"][0]["pointer"] == "/space"
+        assert http.get(f"{API}/studies").json()["total"] == 1

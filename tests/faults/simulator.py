@@ -36,8 +36,8 @@ WRITE_POINTS = tuple(
 )
 
 
-class Crashed(Exception):
-    """The server died here."""
+class Crashed(BaseException):
+    """The server died here: nothing that it does can catch that."""
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,7 @@ def start(newer: Path, fleet: Fleet, number: int) -> "subprocess.Popen[bytes]":
         **os.environ,
         "PYTHONPATH": str(newer),
         "HPSEARCH_LEASE_SECONDS": "2",
+        "HPSEARCH_REAPER_SECONDS": "0.25",
         "HPSEARCH_MIN_FREE_MIB": "0",
     }
     return subprocess.Popen(command, cwd=newer, env=environment, stdout=subprocess.DEVNULL)

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch.records import FailureReason, Outcome, TrialState, WorkerState
+from hpsearch.records import FailureReason, Outcome, StudyState, TrialState, WorkerState
 from hpsearch.service import leases, studies, workers
 from hpsearch.wire import LeaseRequest
 
@@ -119,3 +119,56 @@ def test_the_last_trials_of_a_study_still_go_elsewhere(fleet: Any, make: Any) ->
     fail(fleet, make, sick, 3)
     fleet.train_all(healthy, lambda lease: make.done())
     assert fleet.states("small") == [TrialState.COMPLETED] * 5
+
+
+def tried_for(fleet: Any, make: Any, worker: Any, hours: int) -> int:
+    """How many trials fail on a worker that asks each minute."""
+    failures = 0
+    for _ in range(60 * hours):
+        fleet.clock.advance(60)
+        for lease in fleet.lease(worker, most=1):
+            fleet.report(worker.id, lease.run_id, make.failed(SICK))
+            failures += 1
+    return failures
+
+
+def test_what_fails_again_after_the_others_have_gone_has_failed(fleet: Any, make: Any) -> None:
+    fleet.study(make.small(points=5))
+    healthy, other = fleet.worker("healthy"), fleet.worker("other")
+    for _ in range(2):
+        fleet.report(healthy.id, fleet.one(healthy).run_id, make.done())
+    fail(fleet, make, other, 3)
+    assert fleet.states("small").count(TrialState.WAITING) == 3
+    fleet.clock.advance(100)  # three leases: the healthy one is gone
+    assert tried_for(fleet, make, other, hours=2) == 3
+    assert fleet.states("small").count(TrialState.FAILED) == 3
+    assert studies.get(fleet.db, "small").state is StudyState.COMPLETED
+
+
+def test_what_fails_again_beside_workers_that_can_not_take_it_has_failed(fleet: Any, make: Any) -> None:
+    fleet.study(make.small(points=5, resources={"labels": ["big"]}))
+    healthy, other = (fleet.worker(name, labels=("big",)) for name in ("healthy", "other"))
+    for _ in range(2):
+        fleet.report(healthy.id, fleet.one(healthy).run_id, make.done())
+    workers.drain(fleet.db, "healthy", now=fleet.clock.now)
+    fail(fleet, make, other, 3)
+    fleet.study(make.grid())
+    small = fleet.worker("small")
+    assert fleet.one(small).study == "grid"  # it is at work, and has not the label
+    tried_for(fleet, make, other, hours=1)
+    assert fleet.states("small").count(TrialState.FAILED) == 3
+    assert studies.get(fleet.db, "small").state is StudyState.COMPLETED
+
+
+def test_what_fails_again_beside_one_that_may_take_it_waits_for_that_one(fleet: Any, make: Any) -> None:
+    fleet.study(make.small(points=6))
+    healthy, other = fleet.worker("healthy"), fleet.worker("other")
+    for _ in range(2):
+        fleet.report(healthy.id, fleet.one(healthy).run_id, make.done())
+    slow = fleet.one(healthy)
+    fail(fleet, make, other, 3)
+    assert tried_for(fleet, make, other, hours=1) > 3
+    assert fleet.states("small").count(TrialState.FAILED) == 0
+    fleet.report(healthy.id, slow.run_id, make.done())
+    fleet.train_all(healthy, lambda _: make.done())
+    assert fleet.states("small") == [TrialState.COMPLETED] * 6

@@ -117,7 +117,7 @@ def test_device_hours_that_are_over_are_over_whatever_runs(fleet: Any, make: Any
         tx.execute(update(studies_table).where(studies_table.c.id == study.id).values({spent: 3_600.0}))
     with fleet.db.read() as tx:
         row = lookup.study(tx, "grid")
-        assert budgets.device_time_spent(tx, row, row.spec, now=fleet.clock.now)
+        assert budgets.time_spent(tx, row, row.spec, now=fleet.clock.now)
     assert fleet.lease(fleet.worker()) == ()
 
 

@@ -1,23 +1,34 @@
+import platform
 from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hpsearch.records import FailureReason, Outcome, RunState, StudyState, TrialState
-from hpsearch.service import leases, reaper, studies, trials
-from hpsearch.wire import HeartbeatRequest
+from hpsearch.service import clock, leases, reaper, studies, trials
+from hpsearch.store import ticks
+from hpsearch.wire import HeartbeatRequest, LeaseRequest
 from tests.faults.simulator import Crashed, MortalDatabase
 
 
 class Server:
     """Ticks as a server would: its steady clock moves with the wall's unless a test says otherwise."""
 
-    def __init__(self, fleet: Any) -> None:
+    def __init__(self, fleet: Any, lease_seconds: float = leases.LEASE_SECONDS) -> None:
         self.fleet = fleet
+        self.lease_seconds = lease_seconds
         self.steady = 1_000.0
 
     def tick(self) -> int:
-        return reaper.tick(self.fleet.db, now=self.fleet.clock.now, monotonic=self.steady, server="one")
+        return reaper.tick(
+            self.fleet.db,
+            now=self.fleet.clock.now,
+            monotonic=self.steady,
+            lease_seconds=self.lease_seconds,
+            server="one",
+        )
 
     def passing(self, seconds: float) -> int:
         """Time passes with a tick every two seconds; returns how many leases were lost."""
@@ -101,6 +112,22 @@ def test_an_outage_longer_than_the_lease_reruns_nothing(fleet: Any, make: Any) -
     server.steady += 900
     assert server.tick() == 0
     assert fleet.report(worker.id, lease.run_id, make.done()).status == "ok"
+
+
+def test_the_shortest_lease_that_settings_allow_expires_and_is_renewed_after_an_outage(
+    fleet: Any, make: Any
+) -> None:
+    fleet.study(make.grid())
+    server = Server(fleet, lease_seconds=8)  # of four ticks
+    server.tick()
+    worker = fleet.worker()
+    request = LeaseRequest(worker_id=worker.id, request_id="request-short", max_trials=1)
+    leases.lease(fleet.db, request, now=fleet.clock.now, lease_seconds=8)
+    fleet.clock.advance(60)
+    server.steady += 60
+    assert server.tick() == 0
+    assert server.passing(8) == 0
+    assert server.passing(4) == 1
 
 
 def test_a_server_that_crashes_in_a_loop_does_not_strand_a_dead_workers_trial(fleet: Any, make: Any) -> None:
@@ -253,3 +280,60 @@ def test_a_clock_that_jumps_by_ten_years_rescues_nothing_and_dead_leases_still_e
     assert server.tick() == 0
     assert trials.get(fleet.db, lease.trial_id).state is TrialState.RUNNING
     assert server.passing(34) == 1
+
+
+def test_two_machines_of_one_name_do_not_compare_their_steady_clocks(
+    fleet: Any, make: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fleet.study(make.grid())
+    fleet.one(fleet.worker())
+    booted = {86_400.0: tmp_path / "for a day", 3_600.0: tmp_path / "for an hour"}
+    for path in booted.values():
+        path.write_text(f"{path.name}\n")
+    monkeypatch.setattr(platform, "node", lambda: "localhost")
+    lost = 0
+    for second in range(40):
+        for up, path in booted.items():
+            monkeypatch.setattr(clock, "BOOT_ID", path)
+            lost += reaper.tick(fleet.db, now=fleet.clock.advance(0.5), monotonic=up + second)
+    assert lost == 1
+
+
+def test_a_tick_from_the_future_of_a_server_that_is_gone_hides_no_outage(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid())
+    reaper.tick(fleet.db, now=fleet.clock.now + timedelta(days=365), monotonic=0.0, server="gone")
+    server = Server(fleet)
+    server.tick()
+    worker = fleet.worker()
+    lease = fleet.one(worker)
+    fleet.clock.advance(900)
+    server.steady += 900
+    assert server.tick() == 0
+    assert fleet.report(worker.id, lease.run_id, make.done()).status == "ok"
+    fleet.one(worker)
+    assert server.passing(34) == 1
+
+
+def test_a_clock_set_back_while_the_machine_was_off_still_lets_dead_leases_expire(
+    fleet: Any, make: Any
+) -> None:
+    fleet.study(make.grid())
+    reaper.tick(fleet.db, now=fleet.clock.now, monotonic=9_000.0, server="before the start")
+    fleet.one(fleet.worker())
+    fleet.clock.advance(-3_600)
+    server = Server(fleet)  # its steady clock began with the machine
+    assert server.tick() == 0
+    assert server.passing(30) == 0
+    assert server.passing(4) == 1
+
+
+def test_a_new_server_forgets_those_that_have_not_ticked_for_a_day(fleet: Any) -> None:
+    def known() -> list[str]:
+        with fleet.db.read() as tx:
+            return sorted(name for name in ("a", "b", "c") if ticks.last(tx, name))
+
+    reaper.tick(fleet.db, now=fleet.clock.now, monotonic=0.0, server="a")
+    reaper.tick(fleet.db, now=fleet.clock.advance(80_000), monotonic=0.0, server="b")
+    assert known() == ["a", "b"]
+    reaper.tick(fleet.db, now=fleet.clock.advance(80_000), monotonic=0.0, server="c")
+    assert known() == ["b", "c"]
