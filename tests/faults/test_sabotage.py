@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.sabotage import GUARDS, ROOT, Guard, sabotaged
+from benchmarks.guards import GUARDS, Guard
+from benchmarks.sabotage import ROOT, sabotaged
 from tests.faults.conftest import Figure
 from tests.faults.sizes import RELEASE, sized
 
