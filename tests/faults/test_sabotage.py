@@ -15,6 +15,8 @@ SLOW = (
     "lock: one server",
     "digest: a damaged upload",
     "one transaction",
+    "too large",
+    "slot",
 )
 CHOSEN = [guard for guard in GUARDS if RELEASE or not guard.name.startswith(SLOW)]
 
