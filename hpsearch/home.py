@@ -9,6 +9,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpsearch import secret
 from hpsearch.errors import HpsearchError
 
 
@@ -88,15 +89,17 @@ class Home:
         return self
 
     def read_token(self) -> str | None:
-        """The local admin token, or None where no server has made one."""
+        """The local admin token, or None where no server has made one. Raises InvalidInput where something else
+        is in its file."""
         try:
-            return self.token_file.read_text().strip() or None
+            text = self.token_file.read_text(errors="surrogateescape")
         except OSError:
             return None
+        return secret.cleaned(text, str(self.token_file))
 
-    def write_token(self, secret: str) -> None:
+    def write_token(self, token: str) -> None:
         """Keep the token readable by its owner only (0600); the file appears whole or not at all."""
-        self._write_private(self.token_file, secret + "\n")
+        self._write_private(self.token_file, token + "\n")
 
     def claim(self, database: str) -> bool:
         """Keep the checkpoints of the database with this id from now on. False, and nothing changed, where

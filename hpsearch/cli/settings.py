@@ -3,9 +3,10 @@
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hpsearch import secret
 from hpsearch.errors import InvalidInput, unknown
 
 FILE_NAME = "hpsearch.toml"
@@ -75,7 +76,9 @@ def resolve(
         _file((folder or Path.cwd()) / FILE_NAME),
         _file(user_file(env)),
     ]
-    return {name: _first(name, key, layers) for name, key in KEYS.items()}
+    found = {name: _first(name, key, layers) for name, key in KEYS.items()}
+    token = found["token"]
+    return {**found, "token": replace(token, value=secret.cleaned(token.text, token.source))}
 
 
 def user_file(environment: Mapping[str, str]) -> Path:

@@ -4,12 +4,14 @@ import os
 
 from hpsearch.errors import ServerUnreachable
 from hpsearch.home import Home
+from hpsearch.secret import cleaned
 
 
 def resolve(url: str | None, token: str | None) -> tuple[str, str | None]:
     """(URL, token): as given, else `HPSEARCH_SERVER` and `HPSEARCH_TOKEN`, else the home's own.
 
-    The home's token goes to the home's own server only. Raises ServerUnreachable where no server is known.
+    The home's token goes to the home's own server only. Raises ServerUnreachable where no server is known, InvalidInput
+    for what can't be a token.
     """
     home = Home.locate()
     own = home.read_address()
@@ -19,10 +21,12 @@ def resolve(url: str | None, token: str | None) -> tuple[str, str | None]:
             f"no server runs on the home {home.path}",
             hint="start one with `hpsearch serve`, or name one with HPSEARCH_SERVER",
         )
-    secret = token or os.environ.get("HPSEARCH_TOKEN") or None
-    if secret is None and own is not None and chosen.rstrip("/") == own.url.rstrip("/"):
-        secret = home.read_token()
-    return chosen, secret
+    given = cleaned(token, "the argument `token`") or cleaned(
+        os.environ.get("HPSEARCH_TOKEN"), "HPSEARCH_TOKEN"
+    )
+    if given is None and own is not None and chosen.rstrip("/") == own.url.rstrip("/"):
+        given = home.read_token()
+    return chosen, given
 
 
 def plain_allowed(url: str) -> bool:
