@@ -78,7 +78,7 @@ class Home:
         return self.path / "server.json"
 
     def create(self) -> "Home":
-        """Make the directory (0700). Raises HpsearchError where that is impossible."""
+        """Make the directory (0700). Raises HpsearchError where it can't be made or used."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -86,6 +86,13 @@ class Home:
                 f"can't make the home directory {self.path}: {error.strerror}",
                 hint="choose another with HPSEARCH_HOME or --home",
             ) from None
+        # The effective user's rights, as the files will meet them.
+        effective = os.access in os.supports_effective_ids
+        if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK, effective_ids=effective):
+            raise HpsearchError(
+                f"the home {self.path} can't be read and written by this user",
+                hint="give this user its folder (chown, chmod u+rwx), or choose another with HPSEARCH_HOME or --home",
+            )
         return self
 
     def read_token(self) -> str | None:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from hpsearch.cli import settings
 from hpsearch.errors import HpsearchError, ServerUnreachable
 from hpsearch.home import Home, ServerAddress
+from hpsearch.server_url import same_server
 
 if TYPE_CHECKING:
     from hpsearch.cli.processes import Companion
@@ -90,7 +90,7 @@ def named_client(url: str, token: str | None, home: Home) -> "Client":
     from hpsearch.client import Client
 
     address = home.read_address()
-    own = address is not None and _same(address.url, url)
+    own = address is not None and same_server(address.url, url)
     secret = token or (home.read_token() if own else None)
     try:
         with Client(url, secret, patience_seconds=0) as client:
@@ -101,10 +101,3 @@ def named_client(url: str, token: str | None, home: Home) -> "Client":
             hint=error.hint or "check the address, or start one with `hpsearch serve`",
         ) from None
     return Client(url, secret)
-
-
-def _same(one: str, other: str) -> bool:
-    first, second = urlsplit(one), urlsplit(other)
-    local = {"localhost", "127.0.0.1", "::1"}
-    same_host = first.hostname == second.hostname or {first.hostname, second.hostname} <= local
-    return same_host and first.port == second.port

@@ -87,11 +87,13 @@ def prune(
 ) -> None:
     """Drop curves and checkpoints of old studies' other trials; params and results stay."""
     from hpsearch.cli import show
+    from hpsearch.cli.asked import asked
     from hpsearch.cli.connect import connected
     from hpsearch.wire import Prune
 
+    rule = asked(Prune, {"days": "--days"}, days=days, keep_best=keep_best, dry_run=dry_run)
     with connected(server, token, home) as client:
-        pruned = client.prune(Prune(days=days, keep_best=keep_best, dry_run=dry_run))
+        pruned = client.prune(rule)
     if json:
         show.document(pruned)
     else:

@@ -9,6 +9,7 @@ from hpsearch.cli.connect import locate, running
 from hpsearch.cli.processes import wait_for_address
 from hpsearch.errors import InvalidInput, ServerUnreachable
 from hpsearch.home import Home
+from hpsearch.server_url import same_server
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -69,7 +70,7 @@ def _server(chosen: dict[str, settings.Setting], home: Home, wait_seconds: float
     url, token = chosen["server"].text, chosen["token"].text
     address = wait_for_address(home, wait_seconds) if wait_seconds else home.read_address()
     if url is not None:
-        own = address is not None and address.url.rstrip("/") == url.rstrip("/")
+        own = address is not None and same_server(address.url, url)
         return url, token or (home.read_token() if own else None)
     if address is None or (not wait_seconds and running(home) is None):
         raise ServerUnreachable(
