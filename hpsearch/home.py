@@ -6,11 +6,12 @@
 import json
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch import secret
 from hpsearch.errors import HpsearchError
+from hpsearch.secret import cleaned
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Home:
             text = self.token_file.read_text(errors="surrogateescape")
         except OSError:
             return None
-        return secret.cleaned(text, str(self.token_file))
+        return cleaned(text, str(self.token_file))
 
     def write_token(self, token: str) -> None:
         """Keep the token readable by its owner only (0600); the file appears whole or not at all."""
@@ -141,7 +142,16 @@ class Home:
 
     def _write_private(self, path: Path, text: str) -> None:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        temporary.replace(path)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text)
+            temporary.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            reason = (error.strerror or str(error)).lower()
+            raise HpsearchError(
+                f"can't write {path}: {reason}",
+                hint="see to its folder's rights and to the disk's free space",
+            ) from error

@@ -8,6 +8,7 @@ from hpsearch.home import Home
 from hpsearch.service.maintenance import schema_state
 from hpsearch.store import backup
 from hpsearch.store.engine import Database
+from hpsearch.store.opening import opening
 
 FILE = "hpsearch.db"
 
@@ -17,12 +18,13 @@ def examine(home: Home, url: str) -> dict[str, str]:
     found = {}
     if url.startswith("sqlite"):
         file = _file(url)
-        damage = backup.damage(file)
+        damage = backup.damage(file) or _empty(file)
         found["database"] = "; ".join(damage) or "ok"
         found["checkpoints"] = _files_said(home, backup.stored_files(file)) if not damage else "not examined"
     database = Database.open(url, migrate=False)
     try:
-        state = schema_state(database)
+        with opening(database.url):
+            state = schema_state(database)
     finally:
         database.close()
     found["schema"] = "ok" if state == "current" else f"{state}; `hpsearch db upgrade` brings it up to date"
@@ -71,6 +73,11 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1
+
+
+def _empty(file: Path) -> list[str]:
+    """A file of no bytes is a database to SQLite, with nothing in it."""
+    return [] if _size(file) else [f"{file} is empty; restore a backup, or begin anew: hpsearch db upgrade"]
 
 
 def _file(url: str) -> Path:

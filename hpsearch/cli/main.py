@@ -65,8 +65,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:  # the one place that must not let a traceback out
-        if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
-            typer.echo(f"Error: can't use {error.filename}: {(error.strerror or '').lower()}", err=True)
+        if isinstance(error, OSError) and error.errno in REFUSED:
+            place = error.filename or "a file"
+            typer.echo(f"Error: can't use {place}: {(error.strerror or '').lower()}", err=True)
         else:
             _say_unexpected(error)
         sys.exit(1)
