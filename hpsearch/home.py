@@ -10,8 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, NotFound, nearest
 from hpsearch.secret import cleaned
+
+SERVE_FIRST = "run `hpsearch serve` on it first, or name another with --home"
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,42 @@ class Home:
                 f"can't make the home directory {self.path}: {error.strerror}",
                 hint="choose another with HPSEARCH_HOME or --home",
             ) from None
+        self._require(os.R_OK | os.W_OK | os.X_OK, "read and written")
+        return self
+
+    def existing(self) -> "Home":
+        """Raises NotFound where no server has ever run on it, so that a slip of the keyboard makes no home."""
+        if not self.path.is_dir():
+            near = _nearest_folder(self.path)
+            raise NotFound(
+                f"there is no home {self.path}", hint=f"did you mean {near}?" if near else SERVE_FIRST
+            )
+        self._require(os.R_OK | os.X_OK, "read")
+        if not any(mark.exists() for mark in self._marks):
+            raise NotFound(f"no server has run on the folder {self.path}", hint=SERVE_FIRST)
+        return self
+
+    def discard(self) -> None:
+        """Undo `create` where nothing but what a start leaves lies there; else change nothing."""
+        traces = {self.lock.name, "hpsearch.db.lock", self.database_file.name, self.ballast.name}
+        with suppress(OSError):
+            if not {path.name for path in self.path.iterdir()} <= traces:
+                return
+            for name in traces:
+                (self.path / name).unlink(missing_ok=True)
+            self.path.rmdir()
+
+    def _require(self, rights: int, done: str) -> None:
         # The effective user's rights, as the files will meet them.
-        effective = os.access in os.supports_effective_ids
-        if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK, effective_ids=effective):
+        if not os.access(self.path, rights, effective_ids=os.access in os.supports_effective_ids):
             raise HpsearchError(
-                f"the home {self.path} can't be read and written by this user",
+                f"the home {self.path} can't be {done} by this user",
                 hint="give this user its folder (chown, chmod u+rwx), or choose another with HPSEARCH_HOME or --home",
             )
-        return self
+
+    @property
+    def _marks(self) -> tuple[Path, ...]:
+        return (self.path / "hpsearch.db", self.database_file, self.token_file, self.address_file)
 
     def read_token(self) -> str | None:
         """The local admin token, or None where no server has made one. Raises InvalidInput where something else
@@ -155,3 +185,14 @@ class Home:
                 f"can't write {path}: {reason}",
                 hint="see to its folder's rights and to the disk's free space",
             ) from error
+
+
+def _nearest_folder(path: Path) -> Path | None:
+    """The folder that `path` most likely misspells, in the part of it that exists."""
+    above = next(folder for folder in path.parents if folder.is_dir())
+    missing = path.relative_to(above).parts[0]
+    try:
+        found = nearest(missing, (entry.name for entry in above.iterdir() if entry.is_dir()))
+    except OSError:
+        return None
+    return above / found / path.relative_to(above / missing) if found else None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, NotFound
 from hpsearch.home import Home, ServerAddress
 
 
@@ -80,3 +80,25 @@ def test_a_full_disk_leaves_no_piece_of_a_file(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(HpsearchError, match="no space left on device"):
         home.write_token("secret")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_home_is_known_by_what_a_server_left(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="there is no home"):
+        Home.locate(tmp_path / "none").existing()
+    home = Home.locate(tmp_path / "home").create()
+    with pytest.raises(NotFound, match="no server has run on the folder"):
+        home.existing()
+    home.claim("first")
+    assert home.existing() is home
+
+
+def test_only_the_traces_of_a_start_are_discarded(tmp_path: Path) -> None:
+    home = Home.locate(tmp_path / "home").create()
+    home.lock.touch()
+    home.claim("first")
+    (home.path / "hpsearch.db").touch()
+    home.discard()
+    assert home.lock.exists()
+    (home.path / "hpsearch.db").unlink()
+    home.discard()
+    assert not home.path.exists()

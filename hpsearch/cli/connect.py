@@ -18,10 +18,13 @@ STOP_SECONDS = 10.0
 
 
 @contextmanager
-def connected(server: str | None, token: str | None, home: Path | None) -> Iterator["Client"]:
+def connected(
+    server: str | None, token: str | None, home: Path | None, *, new_home: bool = False
+) -> Iterator["Client"]:
     """A client of the chosen server. Starts the home's server for the time of the block where none runs.
 
-    Raises ServerUnreachable where the named server doesn't answer.
+    `new_home`: make the home where there is none. Raises ServerUnreachable where the named server doesn't answer,
+    NotFound where there is no such home.
     """
     from hpsearch.cli.processes import start_server
 
@@ -37,6 +40,8 @@ def connected(server: str | None, token: str | None, home: Path | None) -> Itera
         with home_client(place, address) as client:
             yield client
         return
+    if not new_home:
+        place.existing()
     companion = start_server(place.create(), chosen["database_url"].text)
     try:
         with home_client(place, settled(companion, place)) as client:

@@ -45,8 +45,9 @@ def run_worker(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     # The client's library tells of every request.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    place = locate(chosen).create()
+    place = locate(chosen)
     url, secret = _server(chosen, place, wait_seconds)
+    place.create()
     data = Path(chosen["data"].text).expanduser() if chosen["data"].text else place.data
     return daemon.run(
         WorkerSettings(

@@ -27,6 +27,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that this process, from now on an ordinary user's, may read but not write."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        (folder / "hpsearch.db").touch()
         folder.chmod(0o555)
         monkeypatch.chdir(folder)
         monkeypatch.setenv("XDG_CONFIG_HOME", name)
@@ -129,7 +130,29 @@ def test_all_names_of_this_machine_are_one_server() -> None:
 def test_a_home_that_this_user_can_not_write(command: list[str], nobody: Path, hpsearch: Hpsearch) -> None:
     answer = hpsearch(*command, "--home", nobody)
     refused(answer, 1, f"the home {nobody} can't be read and written by this user", "--home")
-    refused(hpsearch(*command, "--home", nobody / "new"), 1, str(nobody / "new"), "--home")
+
+
+def test_a_home_that_this_user_can_not_make(nobody: Path, hpsearch: Hpsearch) -> None:
+    answer = hpsearch("serve", "--port", "0", "--home", nobody / "new")
+    refused(answer, 1, f"can't make the home directory {nobody / 'new'}", "--home")
+
+
+@pytest.mark.parametrize(
+    "command", [["serve", "--port", "0"], ["token", "list"], ["db", "prune"], ["db", "check"]]
+)
+def test_a_home_that_this_user_can_not_read(command: list[str], hpsearch: Hpsearch, nobody: Path) -> None:
+    hidden = nobody / "hidden"
+    real = os.geteuid()
+    os.seteuid(os.getuid())
+    nobody.chmod(0o755)
+    hidden.mkdir(mode=0)
+    hidden.chmod(0)
+    os.seteuid(real)
+    answer = hpsearch(*command, "--home", hidden)
+    os.seteuid(os.getuid())
+    hidden.rmdir()
+    os.seteuid(real)
+    refused(answer, 1, str(hidden), "--home")
 
 
 def test_a_file_that_this_user_can_not_write(hpsearch: Hpsearch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ def test_a_backup_never_writes_over_anything(settings: Settings, tmp_path: Path,
     assert "is not empty" in answer.err
     nothing = hpsearch("db", "backup", tmp_path / "new", "--home", tmp_path / "none")
     assert nothing.code == 3
-    assert "there is no database" in nothing.err
+    assert "there is no home" in nothing.err
 
 
 def test_check_finds_what_is_wrong(settings: Settings, hpsearch: Hpsearch) -> None:
@@ -103,10 +103,11 @@ def test_check_finds_what_is_wrong(settings: Settings, hpsearch: Hpsearch) -> No
     assert "Traceback" not in broken.err
 
 
-def test_upgrade_makes_an_empty_database_and_leaves_a_running_one_alone(
+def test_upgrade_begins_in_an_empty_file_and_leaves_a_running_one_alone(
     settings: Settings, hpsearch: Hpsearch
 ) -> None:
-    home = settings.home.path
+    home = settings.home.create().path
+    (home / "hpsearch.db").touch()
     first = hpsearch("db", "upgrade", "--home", home, "--json")
     assert json.loads(first.out) == {"schema": "current"}
     assert hpsearch("db", "check", "--home", home).code == 0
