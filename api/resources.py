@@ -194,9 +194,10 @@ def ensure_local_token(db: Database, home: Home, *, now: datetime) -> None:
         secret = None  # no token is in its file: a new one mends it
     if secret is not None and tokens.authenticate(db, secret, now=now) is not None:
         return
-    created = tokens.create(db, CreateToken(name=f"local {_label(home.path)}", scope="admin"), now=now)
+    name = f"local {_label(home.path)}".strip()
+    created = tokens.create(db, CreateToken(name=name, scope="admin"), now=now, numbered=True)
     home.write_token(created.secret)
 
 
 def _label(path: Path) -> str:
-    return path.name[:80]
+    return "".join(character for character in path.name if character.isprintable())[:80]

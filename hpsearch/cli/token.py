@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from hpsearch.cli.options import HomeDir, Json, Secret, Server
+from hpsearch.cli.options import HomeDir, Json, Secret, Server, Yes
 
 MOST_DAYS = 3_660  # ten years, as the server has it
 
@@ -61,14 +61,25 @@ def revoke(
     server: Server = None,
     token: Secret = None,
     home: HomeDir = None,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """End a token at once."""
     from hpsearch.cli import show
-    from hpsearch.cli.connect import connected
+    from hpsearch.cli.connect import connected, locate
+    from hpsearch.cli.settings import resolve
     from hpsearch.records import TokenId
 
+    place = locate(resolve({"home": home}))
     with connected(server, token, home) as client:
+        own = place.read_token() or ""
+        if not yes and any(t.id == token_id and own.startswith(t.prefix) for t in client.tokens()):
+            typer.confirm(
+                f"Commands on the home {place.path} use this token: the server must be restarted then, which makes "
+                "a new one. Revoke it (--yes)?",
+                abort=True,
+                err=True,
+            )
         client.revoke_token(TokenId(token_id))
     if json:
         show.document({"revoked": token_id})

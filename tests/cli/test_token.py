@@ -1,5 +1,8 @@
 """A token is taken as people hand it over, and shown to nobody."""
 
+import json
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,5 +73,55 @@ def test_a_home_whose_token_file_holds_something_else_says_so_until_its_server_s
     place.token_file.write_bytes(b"\xff\xfe two words")
     with pytest.raises(InvalidInput, match=str(place.token_file)):
         place.read_token()
+    with background(Settings(home=place, port=0)):
+        assert hpsearch("token", "list", "--home", place.path).code == 0
+
+
+def own_id(place: Home, hpsearch: Hpsearch) -> int:
+    listed = json.loads(hpsearch("token", "list", "--home", place.path, "--json").out)
+    return next(one["id"] for one in listed if str(place.read_token()).startswith(one["prefix"]))
+
+
+def test_a_name_of_two_lines_is_refused_in_one_sentence(
+    home: tuple[Home, ServerAddress], hpsearch: Hpsearch
+) -> None:
+    for name in ("a\nb", "a\x1b[31m"):
+        answer = hpsearch("token", "create", name, "--home", home[0].path)
+        assert answer.code == 2
+        assert answer.err == f"Error: NAME: must be one line of printable characters, not {name!r}\n"
+
+
+def test_a_name_that_is_taken_is_a_conflict(home: tuple[Home, ServerAddress], hpsearch: Hpsearch) -> None:
+    assert hpsearch("token", "create", "taken", "--home", home[0].path).code == 0
+    answer = hpsearch("token", "create", "taken", "--home", home[0].path)
+    assert answer.code == 4
+    assert answer.out == ""
+    assert "is called 'taken', and is still valid" in answer.err
+    assert "hpsearch token revoke" in answer.err
+
+
+def test_times_carry_their_zone(
+    home: tuple[Home, ServerAddress], hpsearch: Hpsearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    monkeypatch.setenv("COLUMNS", "200")
+    time.tzset()
+    listed = hpsearch("token", "list", "--home", home[0].path).out
+    monkeypatch.undo()
+    time.tzset()
+    assert re.search(r"\d\d:\d\d:\d\d NZ[SD]T", listed)
+
+
+def test_the_home_s_own_token_is_revoked_only_by_who_means_it(tmp_path: Path, hpsearch: Hpsearch) -> None:
+    place = Home(tmp_path / "own")
+    with background(Settings(home=place, port=0)):
+        own = own_id(place, hpsearch)
+        answer = hpsearch("token", "revoke", own, "--home", place.path)
+        assert answer.code == 1
+        assert "restarted" in answer.err
+        assert "--yes" in answer.err
+        assert hpsearch("token", "list", "--home", place.path).code == 0
+        assert hpsearch("token", "revoke", own, "--home", place.path, "--yes").code == 0
+        assert hpsearch("token", "list", "--home", place.path).code == 1
     with background(Settings(home=place, port=0)):
         assert hpsearch("token", "list", "--home", place.path).code == 0
