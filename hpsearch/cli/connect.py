@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from hpsearch.cli import settings
-from hpsearch.errors import HpsearchError, ServerUnreachable
+from hpsearch.errors import HpsearchError, InvalidInput, ServerUnreachable, Unauthorized
 from hpsearch.home import Home, ServerAddress
-from hpsearch.server_url import same_server
+from hpsearch.server_url import is_loopback, same_server, server_url
 
 if TYPE_CHECKING:
     from hpsearch.cli.processes import Companion
@@ -93,6 +94,7 @@ def home_client(home: Home, address: ServerAddress) -> "Client":
 def named_client(url: str, token: str | None, home: Home) -> "Client":
     """A client of a server by URL. The home's token is used only where that URL is the home's own server."""
     from hpsearch.client import Client
+    from hpsearch.client.problems import PlainHttp
 
     address = home.read_address()
     own = address is not None and same_server(address.url, url)
@@ -100,9 +102,32 @@ def named_client(url: str, token: str | None, home: Home) -> "Client":
     try:
         with Client(url, secret, patience_seconds=0) as client:
             client.version()
+    except PlainHttp:
+        raise
+    except Unauthorized:
+        # The version is open to all: another page of the server, or of another program, was asked.
+        raise InvalidInput(
+            f"{url} is a page of a server, not the server", hint=f"name it without the path: {_alone(url)}"
+        ) from None
     except ServerUnreachable as error:
         raise ServerUnreachable(
             f"no server answers at {url}",
             hint=error.hint or "check the address, or start one with `hpsearch serve`",
         ) from None
     return Client(url, secret)
+
+
+def coming_token(url: str, home: Home) -> str | None:
+    """The home's token where `url` is its server, or the address of this machine at which it may be about to start."""
+    from hpsearch.cli.processes import alive
+
+    address = home.read_address()
+    if address is not None and same_server(address.url, url):
+        return home.read_token()
+    starts_yet = address is None or not alive(address.pid)
+    return home.read_token() if starts_yet and is_loopback(server_url(url)) else None
+
+
+def _alone(url: str) -> str:
+    parts = urlsplit(server_url(url))
+    return f"{parts.scheme}://{parts.netloc}"

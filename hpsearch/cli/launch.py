@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 from hpsearch.cli import settings
-from hpsearch.cli.connect import locate, running
+from hpsearch.cli.connect import coming_token, locate, running
 from hpsearch.cli.processes import wait_for_address
 from hpsearch.errors import InvalidInput, ServerUnreachable
 from hpsearch.home import Home
-from hpsearch.server_url import same_server
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -68,11 +67,10 @@ def run_worker(
 
 def _server(chosen: dict[str, settings.Setting], home: Home, wait_seconds: float) -> tuple[str, str | None]:
     """URL and token: of the named server, else of the home's, for which it waits `wait_seconds`."""
-    url, token = chosen["server"].text, chosen["token"].text
-    address = wait_for_address(home, wait_seconds) if wait_seconds else home.read_address()
+    url = chosen["server"].text
     if url is not None:
-        own = address is not None and same_server(address.url, url)
-        return url, token or (home.read_token() if own else None)
+        return url, chosen["token"].text or coming_token(url, home)
+    address = wait_for_address(home, wait_seconds) if wait_seconds else home.read_address()
     if address is None or (not wait_seconds and running(home) is None):
         raise ServerUnreachable(
             f"no server runs on the home {home.path}",
