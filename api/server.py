@@ -1,5 +1,6 @@
 """Runs the server: lock and database, then the socket, then uvicorn; and tells the home where it listens."""
 
+import logging
 import os
 import shlex
 import socket
@@ -15,6 +16,7 @@ import uvicorn
 from api import logs, memory
 from api.app import create_app
 from api.bounded_http import BoundedHttp
+from api.environment import idle_variables
 from api.resources import Resources, ensure_local_token, open_resources
 from api.settings import Settings
 from api.slow_headers import SlowHeaders
@@ -22,6 +24,8 @@ from hpsearch.errors import HpsearchError, InvalidInput
 from hpsearch.home import ServerAddress
 from hpsearch.service import tokens
 from hpsearch.store.engine import sqlite_file
+
+log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5  # for requests under way when the server is told to end
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104
@@ -36,6 +40,8 @@ def serve(settings: Settings, *, ready: Callable[[ServerAddress], None] | None =
     """
     memory.share_arenas()
     logs.configure(settings.log_level, sys.stderr)
+    for sentence in idle_variables(os.environ):
+        log.warning(sentence)
     with _listening(settings, ready or _nobody) as (server, listener):
         memory.collect_less()
         server.run(sockets=[listener])
