@@ -8,9 +8,9 @@ from hpsearch.cli.options import DatabaseUrl, HomeDir, Parent
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (default: 127.0.0.1).")] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one [default: 8000].")
+        int | None, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one (default: 8000).")
     ] = None,
     home: HomeDir = None,
     database_url: DatabaseUrl = None,

@@ -17,7 +17,7 @@ def create(
     scope: Annotated[
         Literal["admin", "user", "worker", "viewer"], typer.Option(help="What it allows.")
     ] = "user",
-    days: Annotated[float | None, typer.Option(help="Days until it expires [default: never].")] = None,
+    days: Annotated[float | None, typer.Option(help="Days until it expires (default: never).")] = None,
     server: Server = None,
     token: Secret = None,
     home: HomeDir = None,
