@@ -66,7 +66,7 @@ def main() -> None:
         sys.exit(1)
     except Exception as error:  # the one place that must not let a traceback out
         if isinstance(error, OSError) and error.errno in REFUSED:
-            place = error.filename or "a file"
+            place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
             typer.echo(f"Error: can't use {place}: {(error.strerror or '').lower()}", err=True)
         else:
             _say_unexpected(error)

@@ -15,7 +15,7 @@ from hpsearch.errors import DiskFull, HpsearchError, InvalidInput, Unavailable
 
 # By the beginning of SQLite's name for the error (sqlite.org/rescode.html): what is wrong with the file, what next.
 SQLITE = {
-    "SQLITE_NOTADB": ("is not a database: file is not a database", "restore a backup, or name another file or home"),
+    "SQLITE_NOTADB": ("is no database", "restore a backup, or name another file or home"),
     "SQLITE_CORRUPT": ("is damaged", "restore a backup, or save what is left: sqlite3 FILE .recover"),
     "SQLITE_CANTOPEN": ("can't be opened by this user", "give this user its file and folder (chown, chmod u+rwX)"),
     "SQLITE_READONLY": ("can't be written by this user", "give this user its file and folder (chown, chmod u+rwX)"),

@@ -155,9 +155,12 @@ def test_a_home_that_this_user_can_not_read(command: list[str], hpsearch: Hpsear
     refused(answer, 1, str(hidden), "--home")
 
 
-def test_a_file_that_this_user_can_not_write(hpsearch: Hpsearch, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["/a/file", b"/a/file"])
+def test_a_file_that_this_user_can_not_write(
+    name: str | bytes, hpsearch: Hpsearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def app(**_: object) -> None:
-        raise PermissionError(13, "Permission denied", "/a/file")
+        raise PermissionError(13, "Permission denied", name)
 
     monkeypatch.setattr("hpsearch.cli.main.app", app)
     refused(hpsearch(), 1, "can't use /a/file: permission denied")
