@@ -19,7 +19,7 @@ def examine(home: Home, url: str) -> dict[str, str]:
     found = {}
     if url.startswith("sqlite"):
         file = _file(url)
-        damage = backup.damage(file) or _empty(file)
+        damage = backup.damage(file)
         found["database"] = "; ".join(damage) or "ok"
         found["checkpoints"] = _files_said(home, backup.stored_files(file)) if not damage else "not examined"
     database = Database.open(url, migrate=False)
@@ -85,11 +85,6 @@ def require_file(home: Home, url: str) -> None:
             f"there is no database {_file(url)}",
             hint="`hpsearch serve` makes one; or name its home with --home",
         )
-
-
-def _empty(file: Path) -> list[str]:
-    """A file of no bytes is a database to SQLite, with nothing in it."""
-    return [] if _size(file) else [f"{file} is empty; restore a backup, or begin anew: hpsearch db upgrade"]
 
 
 def _file(url: str) -> Path:

@@ -90,19 +90,21 @@ class Database:
             else:
                 writer = readers = postgres.engine(parsed)
             database = cls(parsed, writer, readers)
-            if migrate:
-                database._migrate()
+        if migrate:
+            try:
+                database.upgrade()
+            except BaseException:
+                database.close()
+                raise
         return database
 
-    def _migrate(self) -> None:
-        try:
+    def upgrade(self) -> None:
+        """Bring the schema up to date. Raises InvalidInput and Unavailable as `open` does."""
+        with opening(self.url):
             if self.dialect == "sqlite":
                 require_writable(self.url)
             with self.write() as tx:
                 migration.upgrade(tx)
-        except BaseException:
-            self.close()
-            raise
 
     @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:

@@ -3,8 +3,10 @@
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import warnings
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +105,12 @@ def test_check_finds_what_is_wrong(settings: Settings, hpsearch: Hpsearch) -> No
     assert "Traceback" not in broken.err
 
 
-def test_upgrade_begins_in_an_empty_file_and_leaves_a_running_one_alone(
+def test_upgrade_fills_a_database_without_tables_and_leaves_a_running_one_alone(
     settings: Settings, hpsearch: Hpsearch
 ) -> None:
     home = settings.home.create().path
-    (home / "hpsearch.db").touch()
+    with closing(sqlite3.connect(home / "hpsearch.db")) as bare:
+        bare.execute("PRAGMA user_version = 1")
     first = hpsearch("db", "upgrade", "--home", home, "--json")
     assert json.loads(first.out) == {"schema": "current"}
     assert hpsearch("db", "check", "--home", home).code == 0

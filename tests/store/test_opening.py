@@ -42,6 +42,13 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     refused(f"sqlite:///{path}", Unavailable, str(path), "is damaged", "restore a backup")
 
 
+def test_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "hpsearch.db").touch()
+    refused(
+        f"sqlite:///{tmp_path / 'hpsearch.db'}", Unavailable, str(tmp_path), "is empty", "restore a backup"
+    )
+
+
 def test_another_programs_file(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with closing(sqlite3.connect(path)) as other:
@@ -73,7 +80,6 @@ def folder() -> Iterator[Path]:
 def user(folder: Path) -> Iterator[None]:
     """From now on this process has an ordinary user's rights."""
     root = os.geteuid() == 0
-    (folder / "hpsearch.db").touch()
     Database.open(f"sqlite:///{folder / 'hpsearch.db'}").close()
     if root:
         os.seteuid(65_534)
