@@ -11,6 +11,7 @@ from api import assets, errors, events, health, leases, maintenance, pages, stud
 from api.answers import TaggedJSON
 from api.auth import AuthMiddleware, Gate
 from api.bodies import BodyMiddleware
+from api.environment import read_settings
 from api.hosts import HostMiddleware
 from api.known_tokens import KnownTokens
 from api.observed import ObservedMiddleware
@@ -39,7 +40,7 @@ def create_app(
     Opens its home and database when it starts, unless they are given already open. Raises Conflict at the
     start where another server runs on the home.
     """
-    chosen = settings or (resources.settings if resources else Settings())
+    chosen = settings or (resources.settings if resources else read_settings())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

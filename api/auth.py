@@ -168,7 +168,10 @@ class _Failures:
         if len(self._counts) > MAX_CALLERS:
             self._counts.popitem(last=False)
         if count > self._per_minute:
-            raise TooManyRequests(f"more than {self._per_minute} bad tokens within a minute")
+            raise TooManyRequests(
+                f"more than {self._per_minute} bad tokens within a minute",
+                hint="give the right one, which is taken at once; of a wrong one you will be told again in a minute",
+            )
 
 
 class Allow:

@@ -15,7 +15,7 @@ from api.checkpoints import discard, drop_older
 from api.disk import Disk
 from api.settings import MIB, Settings
 from api.together import Together
-from hpsearch.errors import Conflict
+from hpsearch.errors import Conflict, InvalidInput
 from hpsearch.home import Home
 from hpsearch.records import Checkpoint, TokenId
 from hpsearch.service import checkpoints, heartbeats, leases, reports, tokens
@@ -188,12 +188,16 @@ def claim_home(db: Database, home: Home) -> None:
 
 def ensure_local_token(db: Database, home: Home, *, now: datetime) -> None:
     """The home's token file (0600) holds an admin token that this database knows. Idempotent."""
-    secret = home.read_token()
+    try:
+        secret = home.read_token()
+    except InvalidInput:
+        secret = None  # no token is in its file: a new one mends it
     if secret is not None and tokens.authenticate(db, secret, now=now) is not None:
         return
-    created = tokens.create(db, CreateToken(name=f"local {_label(home.path)}", scope="admin"), now=now)
+    name = f"local {_label(home.path)}".strip()
+    created = tokens.create(db, CreateToken(name=name, scope="admin"), now=now, numbered=True)
     home.write_token(created.secret)
 
 
 def _label(path: Path) -> str:
-    return path.name[:80]
+    return "".join(character for character in path.name if character.isprintable())[:80]

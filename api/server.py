@@ -1,6 +1,8 @@
 """Runs the server: lock and database, then the socket, then uvicorn; and tells the home where it listens."""
 
+import logging
 import os
+import shlex
 import socket
 import sys
 import threading
@@ -15,12 +17,16 @@ import uvicorn
 from api import crowd, logs, memory
 from api.app import create_app
 from api.bounded_http import BoundedHttp
+from api.environment import idle_variables
 from api.resources import Resources, ensure_local_token, open_resources
 from api.settings import Settings
 from api.slow_headers import SlowHeaders
 from hpsearch.errors import HpsearchError, InvalidInput
 from hpsearch.home import ServerAddress
 from hpsearch.service import tokens
+from hpsearch.store.engine import sqlite_file
+
+log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5  # for requests under way when the server is told to end
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104
@@ -36,6 +42,8 @@ def serve(settings: Settings, *, ready: Callable[[ServerAddress], None] | None =
     memory.share_arenas()
     crowd.take_descriptors()
     logs.configure(settings.log_level, sys.stderr)
+    for sentence in idle_variables(os.environ):
+        log.warning(sentence)
     with _listening(settings, ready or _nobody) as (server, listener):
         memory.collect_less()
         server.run(sockets=[listener])
@@ -66,7 +74,7 @@ def _nobody(address: ServerAddress) -> None:
 def _listening(
     settings: Settings, ready: Callable[[ServerAddress], None]
 ) -> Iterator[tuple["_Server", socket.socket]]:
-    with open_resources(settings) as held:
+    with _no_new_home(settings), open_resources(settings) as held:
         if not settings.loopback:
             require_token(held)
             # For commands on the server's own machine, as on a loopback server.
@@ -77,6 +85,22 @@ def _listening(
                 yield _Server(held, address, ready), listener
             finally:
                 settings.home.forget_address()
+
+
+@contextmanager
+def _no_new_home(settings: Settings) -> Iterator[None]:
+    """A start that is refused leaves no home that it made."""
+    home, file = settings.home, sqlite_file(settings.database)
+    if home.path.exists():
+        yield
+        return
+    if not settings.loopback and file is not None and not file.exists():
+        raise _nobody_could_ask(settings)  # before there is one
+    try:
+        yield
+    except HpsearchError:
+        home.discard()
+        raise
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -107,9 +131,15 @@ def require_token(held: Resources) -> None:
         live = token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
         if token.scope == "admin" and live:
             return
-    raise InvalidInput(
-        f"{held.settings.host} can be reached by others, and there is no admin token to ask for",
-        hint="start it once with --host 127.0.0.1, which makes one, or run `hpsearch token create --scope admin`",
+    raise _nobody_could_ask(held.settings)
+
+
+def _nobody_could_ask(settings: Settings) -> InvalidInput:
+    command = f"hpsearch serve --host 127.0.0.1 --home {shlex.quote(str(settings.home.path))}"
+    database = " with this database" if settings.database_url else ""
+    return InvalidInput(
+        f"{settings.host} can be reached by others, and there is no admin token to ask for",
+        hint=f"run `{command}` once{database}: it makes one",
     )
 
 

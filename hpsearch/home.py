@@ -6,10 +6,14 @@
 import json
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, NotFound, nearest
+from hpsearch.secret import cleaned
+
+SERVE_FIRST = "run `hpsearch serve` on it first, or name another with --home"
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Home:
         return self.path / "server.json"
 
     def create(self) -> "Home":
-        """Make the directory (0700). Raises HpsearchError where that is impossible."""
+        """Make the directory (0700). Raises HpsearchError where it can't be made or used."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -85,18 +89,55 @@ class Home:
                 f"can't make the home directory {self.path}: {error.strerror}",
                 hint="choose another with HPSEARCH_HOME or --home",
             ) from None
+        self._require(os.R_OK | os.W_OK | os.X_OK, "read and written")
         return self
 
+    def existing(self) -> "Home":
+        """Raises NotFound where no server has ever run on it, so that a slip of the keyboard makes no home."""
+        if not self.path.is_dir():
+            near = _nearest_folder(self.path)
+            raise NotFound(
+                f"there is no home {self.path}", hint=f"did you mean {near}?" if near else SERVE_FIRST
+            )
+        self._require(os.R_OK | os.X_OK, "read")
+        if not any(mark.exists() for mark in self._marks):
+            raise NotFound(f"no server has run on the folder {self.path}", hint=SERVE_FIRST)
+        return self
+
+    def discard(self) -> None:
+        """Undo `create` where nothing but what a start leaves lies there; else change nothing."""
+        traces = {self.lock.name, "hpsearch.db.lock", self.database_file.name, self.ballast.name}
+        with suppress(OSError):
+            if not {path.name for path in self.path.iterdir()} <= traces:
+                return
+            for name in traces:
+                (self.path / name).unlink(missing_ok=True)
+            self.path.rmdir()
+
+    def _require(self, rights: int, done: str) -> None:
+        # The effective user's rights, as the files will meet them.
+        if not os.access(self.path, rights, effective_ids=os.access in os.supports_effective_ids):
+            raise HpsearchError(
+                f"the home {self.path} can't be {done} by this user",
+                hint="give this user its folder (chown, chmod u+rwx), or choose another with HPSEARCH_HOME or --home",
+            )
+
+    @property
+    def _marks(self) -> tuple[Path, ...]:
+        return (self.path / "hpsearch.db", self.database_file, self.token_file, self.address_file)
+
     def read_token(self) -> str | None:
-        """The local admin token, or None where no server has made one."""
+        """The local admin token, or None where no server has made one. Raises InvalidInput where something else
+        is in its file."""
         try:
-            return self.token_file.read_text().strip() or None
+            text = self.token_file.read_text(errors="surrogateescape")
         except OSError:
             return None
+        return cleaned(text, str(self.token_file))
 
-    def write_token(self, secret: str) -> None:
+    def write_token(self, token: str) -> None:
         """Keep the token readable by its owner only (0600); the file appears whole or not at all."""
-        self._write_private(self.token_file, secret + "\n")
+        self._write_private(self.token_file, token + "\n")
 
     def claim(self, database: str) -> bool:
         """Keep the checkpoints of the database with this id from now on. False, and nothing changed, where
@@ -131,7 +172,27 @@ class Home:
 
     def _write_private(self, path: Path, text: str) -> None:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        temporary.replace(path)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text)
+            temporary.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            reason = (error.strerror or str(error)).lower()
+            raise HpsearchError(
+                f"can't write {path}: {reason}",
+                hint="see to its folder's rights and to the disk's free space",
+            ) from error
+
+
+def _nearest_folder(path: Path) -> Path | None:
+    """The folder that `path` most likely misspells, in the part of it that exists."""
+    above = next(folder for folder in path.parents if folder.is_dir())
+    missing = path.relative_to(above).parts[0]
+    try:
+        found = nearest(missing, (entry.name for entry in above.iterdir() if entry.is_dir()))
+    except OSError:
+        return None
+    return above / found / path.relative_to(above / missing) if found else None

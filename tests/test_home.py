@@ -1,11 +1,12 @@
 """The home directory: private files, whole or absent."""
 
+import errno
 import stat
 from pathlib import Path
 
 import pytest
 
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, NotFound
 from hpsearch.home import Home, ServerAddress
 
 
@@ -61,3 +62,43 @@ def test_a_home_of_before_belongs_to_whoever_opens_it_first(tmp_path: Path) -> N
     (home.checkpoints / "1").mkdir(parents=True)
     assert home.claim("first")
     assert not home.claim("second")
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    home = Home.locate(tmp_path / "gone")
+    with pytest.raises(HpsearchError, match=f"can't write {home.token_file}: no such file"):
+        home.write_token("secret")
+
+
+def test_a_full_disk_leaves_no_piece_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home.locate(tmp_path)
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(HpsearchError, match="no space left on device"):
+        home.write_token("secret")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_home_is_known_by_what_a_server_left(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="there is no home"):
+        Home.locate(tmp_path / "none").existing()
+    home = Home.locate(tmp_path / "home").create()
+    with pytest.raises(NotFound, match="no server has run on the folder"):
+        home.existing()
+    home.claim("first")
+    assert home.existing() is home
+
+
+def test_only_the_traces_of_a_start_are_discarded(tmp_path: Path) -> None:
+    home = Home.locate(tmp_path / "home").create()
+    home.lock.touch()
+    home.claim("first")
+    (home.path / "hpsearch.db").touch()
+    home.discard()
+    assert home.lock.exists()
+    (home.path / "hpsearch.db").unlink()
+    home.discard()
+    assert not home.path.exists()

@@ -9,6 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,11 +20,13 @@ from typing import Literal
 from hpsearch.cli.connect import named_client, running
 from hpsearch.errors import HpsearchError
 from hpsearch.home import Home
+from hpsearch.server_url import server_url
 
 GIB = 2**30
 LEAST_FREE_BYTES = 1 * GIB
 WANTED_FREE_BYTES = 5 * GIB
 CLOCK_SECONDS = 60.0
+MOST_BYTES = 2**16  # of a server's answer
 # sqlite.org/wal.html#walresetbug: two connections that write and checkpoint at once can lose commits.
 WAL_BUG_FIRST, WAL_BUG_FIXED = (3, 7, 0), (3, 51, 3)
 WAL_BUG_BACKPORTS = {(3, 50): 7, (3, 44): 6}
@@ -53,7 +57,7 @@ def examine(home: Home, data: Path, server: str | None, token: str | None) -> li
         python(),
         *torch(),
         sqlite(sqlite3.sqlite_version_info),
-        writable("home", home.path),
+        home_folder(home),
         file_system(home.path),
         writable("data", data),
         disk(home.path),
@@ -146,6 +150,18 @@ def writable(name: str, path: Path) -> Finding:
     return Finding(name, "ok", str(path))
 
 
+def home_folder(home: Home) -> Finding:
+    """Whether the home can be written, and is one: a mistyped one is not."""
+    finding = writable("home", home.path)
+    if finding.state != "ok":
+        return finding
+    try:
+        home.existing()
+    except HpsearchError as error:
+        return Finding("home", "warning", error.message, error.hint or "")
+    return finding
+
+
 def file_system(path: Path) -> Finding:
     """SQLite's locks don't hold on network file systems."""
     kind = file_system_of(nearest_existing(path))
@@ -193,15 +209,42 @@ def reachable(home: Home, server: str | None, token: str | None) -> list[Finding
         return [
             Finding("server", "broken", error.message, error.hint or "check its address and HPSEARCH_TOKEN")
         ]
-    return [Finding("server", "ok", f"{server}, version {version.version}"), clock(server)]
+    base = server_url(server)
+    return [
+        readiness(base) or Finding("server", "ok", f"{server}, version {version.version}"),
+        clock(base),
+    ]
+
+
+def readiness(server: str) -> Finding | None:
+    """What keeps the server from its work; None where nothing does."""
+    try:
+        with urllib.request.urlopen(f"{server}/readyz", timeout=10):  # noqa: S310  # nosec B310
+            return None
+    except urllib.error.HTTPError as error:
+        said = _checks(error.read(MOST_BYTES)) or f"it answered {error.code}"
+    except OSError as error:
+        said = str(error)
+    return Finding(
+        "server",
+        "broken",
+        f"{server} can't work now: {said}",
+        "on its machine, see its log and `hpsearch db check`",
+    )
+
+
+def _checks(body: bytes) -> str:
+    try:
+        checks = json.loads(body)["checks"]
+        return "; ".join(f"{name}: {words}" for name, words in checks.items() if words != "ok")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
 
 
 def clock(server: str) -> Finding:
     """How far this machine's clock is from the server's (HTTP's Date header has a resolution of 1 s)."""
-    import urllib.request
-
     try:
-        with urllib.request.urlopen(f"{server.rstrip('/')}/version", timeout=10) as answer:  # noqa: S310  # nosec B310
+        with urllib.request.urlopen(f"{server}/version", timeout=10) as answer:  # noqa: S310  # nosec B310
             there = parsedate_to_datetime(answer.headers["Date"])
     except (OSError, TypeError, ValueError):
         return Finding("clock", "warning", "the server does not tell its time")
@@ -217,7 +260,7 @@ def clock(server: str) -> Finding:
 
 
 def nearest_existing(path: Path) -> Path:
-    return next(p for p in (path, *path.parents) if p.exists())
+    return next(p for p in (path, *path.parents) if os.path.exists(p))  # noqa: PTH110 - false where it can't be told
 
 
 def _version(package: str) -> str:

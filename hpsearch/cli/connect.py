@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hpsearch.cli import settings
-from hpsearch.errors import HpsearchError, ServerUnreachable
+from hpsearch.errors import HpsearchError, InvalidInput, ServerUnreachable, Unauthorized
 from hpsearch.home import Home, ServerAddress
+from hpsearch.server_url import is_loopback, same_server, server_url
 
 if TYPE_CHECKING:
     from hpsearch.cli.processes import Companion
@@ -18,10 +19,13 @@ STOP_SECONDS = 10.0
 
 
 @contextmanager
-def connected(server: str | None, token: str | None, home: Path | None) -> Iterator["Client"]:
+def connected(
+    server: str | None, token: str | None, home: Path | None, *, new_home: bool = False
+) -> Iterator["Client"]:
     """A client of the chosen server. Starts the home's server for the time of the block where none runs.
 
-    Raises ServerUnreachable where the named server doesn't answer.
+    `new_home`: make the home where there is none. Raises ServerUnreachable where the named server doesn't answer,
+    NotFound where there is no such home.
     """
     from hpsearch.cli.processes import start_server
 
@@ -37,6 +41,8 @@ def connected(server: str | None, token: str | None, home: Path | None) -> Itera
         with home_client(place, address) as client:
             yield client
         return
+    if not new_home:
+        place.existing()
     companion = start_server(place.create(), chosen["database_url"].text)
     try:
         with home_client(place, settled(companion, place)) as client:
@@ -88,13 +94,21 @@ def home_client(home: Home, address: ServerAddress) -> "Client":
 def named_client(url: str, token: str | None, home: Home) -> "Client":
     """A client of a server by URL. The home's token is used only where that URL is the home's own server."""
     from hpsearch.client import Client
+    from hpsearch.client.problems import PlainHttp
 
     address = home.read_address()
-    own = address is not None and _same(address.url, url)
+    own = address is not None and same_server(address.url, url)
     secret = token or (home.read_token() if own else None)
     try:
         with Client(url, secret, patience_seconds=0) as client:
             client.version()
+    except PlainHttp:
+        raise
+    except Unauthorized:
+        # The version is open to all: another page of the server, or of another program, was asked.
+        raise InvalidInput(
+            f"{url} is a page of a server, not the server", hint=f"name it without the path: {_alone(url)}"
+        ) from None
     except ServerUnreachable as error:
         raise ServerUnreachable(
             f"no server answers at {url}",
@@ -103,8 +117,17 @@ def named_client(url: str, token: str | None, home: Home) -> "Client":
     return Client(url, secret)
 
 
-def _same(one: str, other: str) -> bool:
-    first, second = urlsplit(one), urlsplit(other)
-    local = {"localhost", "127.0.0.1", "::1"}
-    same_host = first.hostname == second.hostname or {first.hostname, second.hostname} <= local
-    return same_host and first.port == second.port
+def coming_token(url: str, home: Home) -> str | None:
+    """The home's token where `url` is its server, or the address of this machine at which it may be about to start."""
+    from hpsearch.cli.processes import alive
+
+    address = home.read_address()
+    if address is not None and same_server(address.url, url):
+        return home.read_token()
+    starts_yet = address is None or not alive(address.pid)
+    return home.read_token() if starts_yet and is_loopback(server_url(url)) else None
+
+
+def _alone(url: str) -> str:
+    parts = urlsplit(server_url(url))
+    return f"{parts.scheme}://{parts.netloc}"

@@ -17,12 +17,14 @@ app = typer.Typer(help="Upgrade, check, back up and prune a server's database.",
 def upgrade(home: HomeDir = None, database_url: DatabaseUrl = None, json: Json = False) -> None:
     """Bring the schema up to date, as a starting server does."""
     from hpsearch.cli import show
+    from hpsearch.cli.dbcheck import require_file
     from hpsearch.service.maintenance import schema_state
     from hpsearch.store.engine import Database
 
     place, url = _place(home, database_url)
+    require_file(place, url)
     if url.startswith("sqlite"):
-        _refuse_running(place.create())
+        _refuse_running(place)
     database = Database.open(url)
     try:
         state = schema_state(database)
@@ -38,9 +40,10 @@ def upgrade(home: HomeDir = None, database_url: DatabaseUrl = None, json: Json =
 def check(home: HomeDir = None, database_url: DatabaseUrl = None, json: Json = False) -> None:
     """Examine schema, database and checkpoint files; exit code 1 where something is wrong."""
     from hpsearch.cli import show
-    from hpsearch.cli.dbcheck import examine
+    from hpsearch.cli.dbcheck import examine, require_file
 
     place, url = _place(home, database_url)
+    require_file(place, url)
     found = examine(place, url)
     if json:
         show.document(found)
@@ -59,7 +62,7 @@ def backup(
 ) -> None:
     """Copy database and checkpoints to a new folder, also while the server runs (SQLite)."""
     from hpsearch.cli import show
-    from hpsearch.cli.dbcheck import save
+    from hpsearch.cli.dbcheck import require_file, save
     from hpsearch.errors import InvalidInput
 
     place, url = _place(home, database_url)
@@ -68,6 +71,7 @@ def backup(
             "a Postgres database is saved by its own tools",
             hint=f"pg_dump --format=custom --file=hpsearch.dump URL, and a copy of {place.checkpoints}",
         )
+    require_file(place, url)
     saved = save(place, target)
     if json:
         show.document(saved)
@@ -87,11 +91,13 @@ def prune(
 ) -> None:
     """Drop curves and checkpoints of old studies' other trials; params and results stay."""
     from hpsearch.cli import show
+    from hpsearch.cli.asked import asked
     from hpsearch.cli.connect import connected
     from hpsearch.wire import Prune
 
+    rule = asked(Prune, {"days": "--days"}, days=days, keep_best=keep_best, dry_run=dry_run)
     with connected(server, token, home) as client:
-        pruned = client.prune(Prune(days=days, keep_best=keep_best, dry_run=dry_run))
+        pruned = client.prune(rule)
     if json:
         show.document(pruned)
     else:

@@ -1,13 +1,15 @@
 """A home's database and checkpoints, examined and saved."""
 
+import os
 import shutil
 from pathlib import Path
 
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, NotFound
 from hpsearch.home import Home
 from hpsearch.service.maintenance import schema_state
 from hpsearch.store import backup
 from hpsearch.store.engine import Database
+from hpsearch.store.opening import opening
 
 FILE = "hpsearch.db"
 
@@ -22,7 +24,8 @@ def examine(home: Home, url: str) -> dict[str, str]:
         found["checkpoints"] = _files_said(home, backup.stored_files(file)) if not damage else "not examined"
     database = Database.open(url, migrate=False)
     try:
-        state = schema_state(database)
+        with opening(database.url):
+            state = schema_state(database)
     finally:
         database.close()
     found["schema"] = "ok" if state == "current" else f"{state}; `hpsearch db upgrade` brings it up to date"
@@ -71,6 +74,17 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1
+
+
+def require_file(home: Home, url: str) -> None:
+    """Raises NotFound where a SQLite URL names no file: only a server makes a database, and its home."""
+    if url == home.database_url:
+        home.existing()
+    if url.startswith("sqlite") and not os.path.isfile(_file(url)):  # noqa: PTH113 - false where it can't be read
+        raise NotFound(
+            f"there is no database {_file(url)}",
+            hint="`hpsearch serve` makes one; or name its home with --home",
+        )
 
 
 def _file(url: str) -> Path:

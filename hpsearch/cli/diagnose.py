@@ -29,7 +29,7 @@ def diagnose(
     metric: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Of a log: judge by this metric [default: val_accuracy, else val_loss]."
+            metavar="NAME", help="Of a log: judge by this metric (default: val_accuracy, else val_loss)."
         ),
     ] = None,
     columns: Annotated[

@@ -42,6 +42,8 @@ def judged(trial: int, study: str | None, place: Place, *, probes: bool) -> Judg
     """
     if place.tasks is not None and not place.tasks.is_dir():
         raise InvalidInput(f"--tasks {place.tasks} is not a folder")
+    if study is None and trial == 0:
+        raise InvalidInput("--trial 0 is a number within a study: name it with --study STUDY")
     chosen = settings.resolve({"server": place.server, "token": place.token, "home": place.home})
     home = locate(chosen)
     alone = chosen["server"].text is None and running(home) is None
@@ -60,8 +62,6 @@ def judged(trial: int, study: str | None, place: Place, *, probes: bool) -> Judg
 
 def _found(client: "Client", trial: int, study: str | None) -> "TrialHandle":
     if study is None:
-        if trial == 0:
-            raise InvalidInput("--trial 0 is a number within a study: name it with --study STUDY")
         return client.trial(TrialId(trial))
     for handle in client.study(study).trials():
         if handle.record.number == trial:

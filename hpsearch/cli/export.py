@@ -12,7 +12,7 @@ def export(
     study: StudyName,
     format: Annotated[Literal["csv", "jsonl"], typer.Option(help="Kind of file.")] = "csv",  # noqa: A002
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File [default: standard output].")
+        Path | None, typer.Option("-o", "--output", help="File (default: standard output).")
     ] = None,
     server: Server = None,
     token: Secret = None,
@@ -42,7 +42,7 @@ def report(
     study: StudyName,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help=".html or .md file [default: in the home's reports]."),
+        typer.Option("-o", "--output", help=".html or .md file (default: in the home's reports)."),
     ] = None,
     server: Server = None,
     token: Secret = None,

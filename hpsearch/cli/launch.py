@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from hpsearch.cli import settings
-from hpsearch.cli.connect import locate, running
+from hpsearch.cli.connect import coming_token, locate, running
 from hpsearch.cli.processes import wait_for_address
 from hpsearch.errors import InvalidInput, ServerUnreachable
 from hpsearch.home import Home
@@ -44,8 +44,9 @@ def run_worker(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     # The client's library tells of every request.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    place = locate(chosen).create()
+    place = locate(chosen)
     url, secret = _server(chosen, place, wait_seconds)
+    place.create()
     data = Path(chosen["data"].text).expanduser() if chosen["data"].text else place.data
     return daemon.run(
         WorkerSettings(
@@ -66,11 +67,10 @@ def run_worker(
 
 def _server(chosen: dict[str, settings.Setting], home: Home, wait_seconds: float) -> tuple[str, str | None]:
     """URL and token: of the named server, else of the home's, for which it waits `wait_seconds`."""
-    url, token = chosen["server"].text, chosen["token"].text
-    address = wait_for_address(home, wait_seconds) if wait_seconds else home.read_address()
+    url = chosen["server"].text
     if url is not None:
-        own = address is not None and address.url.rstrip("/") == url.rstrip("/")
-        return url, token or (home.read_token() if own else None)
+        return url, chosen["token"].text or coming_token(url, home)
+    address = wait_for_address(home, wait_seconds) if wait_seconds else home.read_address()
     if address is None or (not wait_seconds and running(home) is None):
         raise ServerUnreachable(
             f"no server runs on the home {home.path}",

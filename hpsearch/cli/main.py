@@ -1,5 +1,6 @@
 """The console entry. Nothing heavy is imported before a command runs: `--help` answers at once."""
 
+import errno
 import os
 import sys
 import tempfile
@@ -12,6 +13,9 @@ import typer
 from hpsearch import __version__
 from hpsearch.cli import config, db, diagnose, doctor, run, serve, study, token, trial, worker
 from hpsearch.errors import HpsearchError
+
+# Not ours to mend: rights, a full disk, a read-only one.
+REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 
 app = typer.Typer(
     name="hpsearch",
@@ -61,9 +65,11 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:  # the one place that must not let a traceback out
-        log = _write_log()
-        first = (str(error).splitlines() or [""])[0]
-        typer.echo(f"Error: unexpected {type(error).__name__}: {first}\nDetails are in {log}", err=True)
+        if isinstance(error, OSError) and error.errno in REFUSED:
+            place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
+            typer.echo(f"Error: can't use {place}: {(error.strerror or '').lower()}", err=True)
+        else:
+            _say_unexpected(error)
         sys.exit(1)
 
 
@@ -77,6 +83,15 @@ def _say(error: HpsearchError) -> None:
         typer.echo(f"Error: {line}" if number == 0 else f"       {line}", err=True)
     if error.hint:
         typer.echo(f"Hint:  {error.hint}", err=True)
+
+
+def _say_unexpected(error: Exception) -> None:
+    first = (str(error).splitlines() or [""])[0]
+    try:
+        where = f"Details are in {_write_log()}"
+    except OSError as refused:
+        where = f"Details can't be written: {refused.strerror}"
+    typer.echo(f"Error: unexpected {type(error).__name__}: {first}\n{where}", err=True)
 
 
 def _write_log() -> Path:

@@ -11,7 +11,7 @@ Server = Annotated[
 ]
 HomeDir = Annotated[
     Path | None,
-    typer.Option("--home", metavar="DIR", help="Home directory [default: $HPSEARCH_HOME or .hpsearch]."),
+    typer.Option("--home", metavar="DIR", help="Home directory (default: $HPSEARCH_HOME or .hpsearch)."),
 ]
 Secret = Annotated[
     str | None,
@@ -24,16 +24,16 @@ TrialNumber = Annotated[int, typer.Argument(metavar="TRIAL", help="A trial's id.
 DatabaseUrl = Annotated[
     str | None,
     typer.Option(
-        "--database-url", metavar="URL", help="postgresql+psycopg://... [default: SQLite in the home]."
+        "--database-url", metavar="URL", help="postgresql+psycopg://... (default: SQLite in the home)."
     ),
 ]
 Data = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", help="Where data sets are kept [default: data in the home]."),
+    typer.Option("--data", metavar="DIR", help="Where data sets are kept (default: data in the home)."),
 ]
 Slots = Annotated[
     int | None,
-    typer.Option("--slots", min=1, max=256, help="Trials at a time [default: one per GPU, else per core]."),
+    typer.Option("--slots", min=1, max=256, help="Trials at a time (default: one per GPU, else per core)."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Parent = Annotated[int | None, typer.Option("--parent", hidden=True)]

@@ -112,14 +112,15 @@ def wait_for_server(server: Companion, home: Home) -> ServerAddress:
 def wait_for_address(home: Home, seconds: float) -> ServerAddress | None:
     """The address of the server that starts on this home now, or None after `seconds`."""
     deadline = time.monotonic() + seconds
-    while (address := home.read_address()) is None or not _alive(address.pid):
+    while (address := home.read_address()) is None or not alive(address.pid):
         if time.monotonic() >= deadline:
             return None
         time.sleep(POLL_SECONDS)
     return address
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process of this machine has that id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -21,7 +21,7 @@ def run(
     ],
     home: HomeDir = None,
     name: Annotated[str | None, typer.Option(help="Another name for the study.")] = None,
-    workers: Annotated[int | None, typer.Option(min=0, max=64, help="Local workers [default: 1].")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, max=64, help="Local workers (default: 1).")] = None,
     slots: Slots = None,
     data: Data = None,
     database_url: DatabaseUrl = None,

@@ -8,9 +8,9 @@ from hpsearch.cli.options import DatabaseUrl, HomeDir, Parent
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (default: 127.0.0.1).")] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one [default: 8000].")
+        int | None, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one (default: 8000).")
     ] = None,
     home: HomeDir = None,
     database_url: DatabaseUrl = None,
@@ -26,15 +26,15 @@ def serve(
     if parent is not None:
         die_with_parent(parent)
     chosen = resolve({"host": host, "port": port, "home": home, "database_url": database_url})
-    place = locate(chosen).create()
+    place = locate(chosen)
     # By name: nothing in hpsearch imports api, so that a child which trains user code never can.
     server = importlib.import_module("api.server")
-    settings = importlib.import_module("api.settings")
+    environment = importlib.import_module("api.environment")
     server.serve(
         ready=lambda address: typer.echo(
             f"listening on {_bound(address.url, chosen['host'].text or '')}, home {place.path}", err=True
         ),
-        settings=settings.Settings(
+        settings=environment.read_settings(
             host=chosen["host"].text,
             port=chosen["port"].number,
             home=place,

@@ -3,9 +3,10 @@
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hpsearch import secret
 from hpsearch.errors import InvalidInput, unknown
 
 FILE_NAME = "hpsearch.toml"
@@ -19,6 +20,7 @@ class Key:
     type: type[str] | type[int]
     default: Value | None
     help: str
+    range: tuple[int, int] | None = None  # of a number: the least and the most
 
 
 KEYS: Mapping[str, Key] = {
@@ -27,9 +29,11 @@ KEYS: Mapping[str, Key] = {
     "home": Key(str, ".hpsearch", "directory of the database, checkpoints, reports and the local token"),
     "database_url": Key(str, None, "database of a server; by default SQLite in the home"),
     "host": Key(str, "127.0.0.1", "address that a server listens on"),
-    "port": Key(int, 8000, "port that a server listens on"),
+    "port": Key(int, 8000, "port that a server listens on", (0, 65_535)),
     "data": Key(str, None, "where a worker keeps data sets; by default `data` in the home"),
-    "slots": Key(int, None, "trials that a worker trains at a time; by default one per GPU or core"),
+    "slots": Key(
+        int, None, "trials that a worker trains at a time; by default one per GPU or core", (1, 256)
+    ),
 }
 
 
@@ -75,7 +79,9 @@ def resolve(
         _file((folder or Path.cwd()) / FILE_NAME),
         _file(user_file(env)),
     ]
-    return {name: _first(name, key, layers) for name, key in KEYS.items()}
+    found = {name: _first(name, key, layers) for name, key in KEYS.items()}
+    token = found["token"]
+    return {**found, "token": replace(token, value=secret.cleaned(token.text, token.source))}
 
 
 def user_file(environment: Mapping[str, str]) -> Path:
@@ -109,7 +115,7 @@ def _typed_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, Sett
             continue
         if key.type is int and not raw.isdecimal():
             raise InvalidInput(f"{variable} must be a whole number, not {raw!r}")
-        yield name, Setting(name, key.type(raw), variable)
+        yield name, _in_range(key, Setting(name, key.type(raw), variable), variable)
 
 
 def _file(path: Path) -> dict[str, Setting]:
@@ -131,4 +137,11 @@ def _from_file(path: Path, name: str, value: object) -> Setting:
     if not isinstance(value, key.type) or isinstance(value, bool):
         kind = "a whole number" if key.type is int else "text"
         raise InvalidInput(f"{path}: {name} must be {kind}, not {value!r}")
-    return Setting(name, value, str(path))
+    return _in_range(key, Setting(name, value, str(path)), f"{path}: {name}")
+
+
+def _in_range(key: Key, setting: Setting, where: str) -> Setting:
+    if key.range is not None and not key.range[0] <= int(setting.value or 0) <= key.range[1]:
+        least, most = key.range
+        raise InvalidInput(f"{where} must be {least} to {most}, not {setting.value}")
+    return setting

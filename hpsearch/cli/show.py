@@ -280,4 +280,4 @@ def spark(values: Sequence[float], width: int = 48) -> str:
 
 
 def when(moment: datetime | None) -> str:
-    return "–" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return "–" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

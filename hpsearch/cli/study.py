@@ -35,7 +35,7 @@ def create(
     from hpsearch.cli.run import renamed
 
     spec = renamed(studyfile.load(file), name)
-    with connected(server, token, home) as client:
+    with connected(server, token, home, new_home=True) as client:
         if dry_run:
             show.preview(client.preview(spec), json=json)
             return

@@ -133,7 +133,7 @@ def retry(
 def clone(
     trial: TrialNumber,
     name: Annotated[
-        str | None, typer.Option(help="The new study's name [default: STUDY-trial-NUMBER].")
+        str | None, typer.Option(help="The new study's name (default: STUDY-trial-NUMBER).")
     ] = None,
     replicates: Annotated[int, typer.Option(min=1, max=100, help="How many other seeds.")] = 3,
     server: Server = None,

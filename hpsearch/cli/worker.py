@@ -31,7 +31,7 @@ def start(
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="What it trains on.")
     ] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a slot [default: 1].")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a slot (default: 1).")] = None,
     home: HomeDir = None,
     wait: Annotated[float, typer.Option(hidden=True)] = 0.0,
     parent: Parent = None,

@@ -4,12 +4,15 @@ import os
 
 from hpsearch.errors import ServerUnreachable
 from hpsearch.home import Home
+from hpsearch.secret import cleaned
+from hpsearch.server_url import same_server
 
 
 def resolve(url: str | None, token: str | None) -> tuple[str, str | None]:
     """(URL, token): as given, else `HPSEARCH_SERVER` and `HPSEARCH_TOKEN`, else the home's own.
 
-    The home's token goes to the home's own server only. Raises ServerUnreachable where no server is known.
+    The home's token goes to the home's own server only. Raises ServerUnreachable where no server is known, InvalidInput
+    for what can't be an address or a token.
     """
     home = Home.locate()
     own = home.read_address()
@@ -19,10 +22,12 @@ def resolve(url: str | None, token: str | None) -> tuple[str, str | None]:
             f"no server runs on the home {home.path}",
             hint="start one with `hpsearch serve`, or name one with HPSEARCH_SERVER",
         )
-    secret = token or os.environ.get("HPSEARCH_TOKEN") or None
-    if secret is None and own is not None and chosen.rstrip("/") == own.url.rstrip("/"):
-        secret = home.read_token()
-    return chosen, secret
+    given = cleaned(token, "the argument `token`") or cleaned(
+        os.environ.get("HPSEARCH_TOKEN"), "HPSEARCH_TOKEN"
+    )
+    if given is None and own is not None and same_server(chosen, own.url):
+        given = home.read_token()
+    return chosen, given
 
 
 def plain_allowed(url: str) -> bool:
@@ -30,4 +35,4 @@ def plain_allowed(url: str) -> bool:
     if os.environ.get("HPSEARCH_ALLOW_HTTP", "").lower() in ("1", "true", "yes"):
         return True
     own = Home.locate().read_address()
-    return own is not None and url.rstrip("/") == own.url.rstrip("/")
+    return own is not None and same_server(url, own.url)

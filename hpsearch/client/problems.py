@@ -1,5 +1,6 @@
 """Answers that are errors, as the exceptions of `hpsearch.errors`."""
 
+import ssl
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -70,8 +71,15 @@ def _retry_after(response: httpx2.Response) -> float:
     return min(float(asked), MOST_RETRY_AFTER_SECONDS) if asked.isascii() and asked.isdecimal() else 0.0
 
 
+class PlainHttp(ServerUnreachable):
+    """Asked by https, the server answered in plain HTTP."""
+
+
 def no_answer(url: str, failure: httpx2.RequestError) -> ServerUnreachable:
     """The sentence for a server that could not be reached, or was lost half-way."""
+    if url.startswith("https://") and _is_plain(failure):
+        plain = url.replace("https://", "http://", 1)
+        return PlainHttp(f"the server at {url} speaks plain HTTP, not https", hint=f"name it {plain}")
     if isinstance(failure, httpx2.DecodingError):
         return ServerUnreachable(
             f"the answer of {url} can't be read: {_reason(failure)}",
@@ -105,6 +113,15 @@ def _reason(failure: httpx2.RequestError) -> str:
     if isinstance(failure, httpx2.TimeoutException):
         return "timed out"
     return str(failure).lower() or type(failure).__name__
+
+
+def _is_plain(failure: BaseException | None) -> bool:
+    """Whether OpenSSL met something else than TLS; its newer versions have a second name for that."""
+    while failure is not None:
+        if isinstance(failure, ssl.SSLError):
+            return failure.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+        failure = failure.__cause__ or failure.__context__
+    return False
 
 
 def _problem(response: httpx2.Response) -> dict[str, Any]:

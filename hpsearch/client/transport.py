@@ -1,13 +1,11 @@
 """One connection pool to one server: sends, repeats what may be repeated, and speaks the house's errors."""
 
-import ipaddress
 import random
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import httpx2
 from pydantic import ValidationError
@@ -16,6 +14,7 @@ from hpsearch import __version__
 from hpsearch.client.problems import error_of, never_arrived, no_answer, not_hpsearch, raise_for_problem
 from hpsearch.errors import InvalidInput, ServerUnreachable, Unavailable
 from hpsearch.records import Record
+from hpsearch.server_url import is_loopback, server_url
 
 PREFIX = "/api/v1"
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/version"})
@@ -61,7 +60,7 @@ class Transport:
             # Every slot of a daemon may hold a long poll: a full pool would starve the heartbeat.
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
             # A proxy from the environment has no business between this machine and itself.
-            trust_env=not _is_loopback(self.url),
+            trust_env=not is_loopback(self.url),
             verify=_trusted(self.url),
         )
 
@@ -199,15 +198,13 @@ def _present(params: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _checked(url: str, allow_http: bool) -> str:
-    parts = urlsplit(url if "//" in url else f"http://{url}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidInput(f"{url!r} is not a server's address", hint="it looks like http://127.0.0.1:8000")
-    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.geturl()):
+    checked = server_url(url)
+    if checked.startswith("http://") and not allow_http and not is_loopback(checked):
         raise InvalidInput(
-            f"{parts.geturl()} would send the token over the network unencrypted",
+            f"{checked} would send the token over the network unencrypted",
             hint="use https://, or set HPSEARCH_ALLOW_HTTP=1 on a network that you trust",
         )
-    return parts.geturl().rstrip("/")
+    return checked
 
 
 def _trusted(url: str) -> ssl.SSLContext | bool:
@@ -215,15 +212,5 @@ def _trusted(url: str) -> ssl.SSLContext | bool:
 
     To read the system's takes 50 ms, half of a worker's start.
     """
-    plain = url.startswith("http://") and _is_loopback(url)
+    plain = url.startswith("http://") and is_loopback(url)
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -2,12 +2,14 @@
 
 import hashlib
 import hmac
+import itertools
 import logging
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from hpsearch.errors import NotFound
+from hpsearch.errors import Conflict, NotFound
 from hpsearch.records import Token, TokenId
 from hpsearch.store import tokens
 from hpsearch.store.engine import Database, retried
@@ -21,14 +23,18 @@ log = logging.getLogger(__name__)
 
 
 @retried
-def create(db: Database, body: CreateToken, *, now: datetime) -> TokenCreated:
-    """A new token; its secret is in this answer and nowhere else."""
+def create(db: Database, body: CreateToken, *, now: datetime, numbered: bool = False) -> TokenCreated:
+    """A new token; its secret is in this answer and nowhere else.
+
+    Raises Conflict where a valid token has that name; with `numbered` a number is put behind it instead.
+    """
     secret = MARK + secrets.token_urlsafe(32)
     seconds = body.expires_in_seconds
     with db.write() as tx:
+        tokens.lock(tx)
         token = tokens.insert_token(
             tx,
-            name=body.name,
+            name=_free_name(body.name, tokens.valid(tx, now=now), numbered),
             scope=body.scope,
             prefix=secret[:PREFIX_LENGTH],
             sha256=_digest(secret),
@@ -37,6 +43,17 @@ def create(db: Database, body: CreateToken, *, now: datetime) -> TokenCreated:
         )
     log.info("token created", extra=_told(token))
     return TokenCreated(token=token, secret=secret)
+
+
+def _free_name(name: str, taken: Mapping[str, TokenId], numbered: bool) -> str:
+    if name not in taken:
+        return name
+    if not numbered:
+        raise Conflict(
+            f"token {taken[name]} is called {name!r}, and is still valid",
+            hint=f"choose another name, or end that one first: hpsearch token revoke {taken[name]}",
+        )
+    return next(free for n in itertools.count(2) if (free := f"{name} {n}") not in taken)
 
 
 def list_all(db: Database) -> TokenList:

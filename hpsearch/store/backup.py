@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.errors import HpsearchError, NotFound, Unavailable
+from hpsearch.store.sqlite import refuse_empty
 
 PAGES = 4_096  # copied at a time; the server's writer waits no longer than that takes
 BUSY_SECONDS = 10.0
@@ -66,11 +67,21 @@ def stored_files(database: Path) -> list[StoredFile]:
 
 @contextmanager
 def _reading(database: Path) -> Iterator[sqlite3.Connection]:
-    if not database.is_file():
+    if not os.path.isfile(database):  # noqa: PTH113 - false where its folder can't be read
         raise NotFound(f"there is no database {database}", hint="name its home with --home")
-    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+    refuse_empty(database)
+    with closing(_connected(database)) as connection:
         connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
         yield connection
+
+
+def _connected(database: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
+    except sqlite3.Error as error:
+        raise Unavailable(
+            f"the database {database} can't be read: {error}", hint="run this as the user who owns it"
+        ) from None
 
 
 def _sync(path: Path) -> None:

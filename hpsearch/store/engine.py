@@ -28,6 +28,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from hpsearch.errors import DiskFull, HpsearchError, InvalidInput, Unavailable
 from hpsearch.store import migrate as migration
 from hpsearch.store import postgres, sqlite
+from hpsearch.store.opening import opening, require_writable
 
 Transaction = Connection
 
@@ -80,22 +81,30 @@ class Database:
         """Open, and bring the schema up to date.
 
         `url`: `sqlite:////absolute/file.db` or `postgresql://user:password@host/name`. Raises InvalidInput
-        for a URL that can't work and Unavailable where the database does not answer.
+        for a URL that can't work and Unavailable where the database can't be used; either says which and what next.
         """
         parsed = _parse(url)
-        if parsed.get_backend_name() == "sqlite":
-            writer, readers = sqlite.engines(parsed)
-        else:
-            writer = readers = postgres.engine(parsed)
-        database = cls(parsed, writer, readers)
+        with opening(parsed):
+            if parsed.get_backend_name() == "sqlite":
+                writer, readers = sqlite.engines(parsed)
+            else:
+                writer = readers = postgres.engine(parsed)
+            database = cls(parsed, writer, readers)
         if migrate:
             try:
-                with database.write() as tx:
-                    migration.upgrade(tx)
+                database.upgrade()
             except BaseException:
                 database.close()
                 raise
         return database
+
+    def upgrade(self) -> None:
+        """Bring the schema up to date. Raises InvalidInput and Unavailable as `open` does."""
+        with opening(self.url):
+            if self.dialect == "sqlite":
+                require_writable(self.url)
+            with self.write() as tx:
+                migration.upgrade(tx)
 
     @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, insert, or_, select, text, update
 
 from hpsearch.records import Token, TokenId
 from hpsearch.store.engine import Transaction
@@ -39,6 +39,19 @@ def by_prefix(tx: Transaction, prefix: str) -> Sequence[tuple[Token, str]]:
     """(token, its secret's SHA-256) of those that begin so."""
     rows = tx.execute(_BY_PREFIX, {"prefix": prefix})
     return [(_record(row), row.sha256) for row in rows]
+
+
+def lock(tx: Transaction) -> None:
+    """No other transaction makes a token until this one ends; SQLite's own writers take turns anyway."""
+    if tx.dialect.name == "postgresql":
+        tx.execute(text("LOCK TABLE tokens IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def valid(tx: Transaction, *, now: datetime) -> dict[str, TokenId]:
+    """Names of tokens that are neither revoked nor expired."""
+    lasting = or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > now)
+    rows = tx.execute(select(tokens.c.name, tokens.c.id).where(tokens.c.revoked_at.is_(None), lasting))
+    return {row.name: TokenId(row.id) for row in rows}
 
 
 def get(tx: Transaction, token_id: TokenId) -> Token | None:

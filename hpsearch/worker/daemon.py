@@ -75,7 +75,8 @@ class Daemon:
             launcher.start()  # imports torch while the worker registers
             try:
                 worker = self._register(workplace, places)
-                log.info("worker %s has %d slots at %s", worker.name, len(places), self._settings.server)
+                slots = "1 slot" if len(places) == 1 else f"{len(places)} slots"
+                log.info("worker %s has %s at %s", worker.name, slots, self._settings.server)
                 crew = Crew(
                     self._settings,
                     workplace,

@@ -131,6 +131,7 @@ def test_bad_tokens_are_slowed_down_and_good_ones_are_not(settings: Settings) ->
         answers = [http.get(f"{API}/studies", headers={"Authorization": "Bearer no"}) for _ in range(5)]
         assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
         assert answers[-1].headers["retry-after"] == "60"
+        assert "the right one" in answers[-1].json()["hint"]
         assert status(http, str(settings.home.read_token())) == 200
 
 

@@ -2,12 +2,16 @@
 
 import json
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 
+from api.server import background
+from api.settings import Settings
 from hpsearch.cli import checkup
-from tests.cli.conftest import Hpsearch
+from hpsearch.home import Home
+from tests.cli.conftest import Answer, Hpsearch
 
 
 @pytest.mark.parametrize(
@@ -67,3 +71,41 @@ def test_torch_is_asked_in_a_process_of_its_own() -> None:
 
 def test_linked_sqlite_is_examined() -> None:
     assert sqlite3.sqlite_version in checkup.sqlite(sqlite3.sqlite_version_info).text
+
+
+def finding(answer: Answer, name: str) -> dict[str, str]:
+    found: dict[str, str] = next(f for f in json.loads(answer.out)["findings"] if f["name"] == name)
+    return found
+
+
+def test_a_home_that_is_not_there_is_not_well(
+    hpsearch: Hpsearch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(checkup, "torch", list)
+    (tmp_path / "experiments").mkdir()
+    found = finding(hpsearch("doctor", "--home", tmp_path / "experiment", "--json"), "home")
+    assert found["state"] == "warning"
+    assert "there is no home" in found["text"]
+    assert found["remedy"] == f"did you mean {tmp_path / 'experiments'}?"
+    assert (
+        finding(hpsearch("doctor", "--home", tmp_path / "experiments", "--json"), "home")["state"]
+        == "warning"
+    )
+    (tmp_path / "experiments" / "hpsearch.db").touch()
+    assert finding(hpsearch("doctor", "--home", tmp_path / "experiments", "--json"), "home")["state"] == "ok"
+
+
+def test_a_server_that_is_not_ready_is_broken(
+    hpsearch: Hpsearch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(checkup, "torch", list)
+    with background(Settings(home=Home(tmp_path), port=0, min_free_mib=10**9)) as address:
+        deadline = time.monotonic() + 10
+        while checkup.readiness(address.url) is None and time.monotonic() < deadline:
+            time.sleep(0.02)  # the disk is looked at by the server's first tick
+        answer = hpsearch("doctor", "--home", tmp_path, "--json")
+    assert answer.code == 1
+    found = finding(answer, "server")
+    assert found["state"] == "broken"
+    assert f"{address.url} can't work now: disk:" in found["text"]
+    assert "MiB are free" in found["text"]

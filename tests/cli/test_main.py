@@ -1,5 +1,6 @@
 """Every way out of the program is one sentence and the right exit code."""
 
+import re
 import subprocess
 import sys
 import time
@@ -76,6 +77,18 @@ def test_every_command_has_help_of_its_own(hpsearch: Hpsearch) -> None:
         for inner, sub in getattr(command, "commands", {}).items():
             assert sub.help, f"{name} {inner}"
             assert hpsearch(name, inner, "--help").code == 0
+
+
+def test_help_names_defaults_that_are_decided_later(
+    hpsearch: Hpsearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "Address to listen on (default: 127.0.0.1)." in hpsearch("serve", "--help").out
+    group = typer.main.get_command(entry.app)
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        for words in ([name], *([name, inner] for inner in getattr(command, "commands", {}))):
+            said = hpsearch(*words, "--help").out
+            assert not re.search(r" \.(\s|$)", said), said  # a bracket was taken for markup
 
 
 def test_help_answers_at_once_and_loads_nothing_heavy() -> None:

@@ -3,8 +3,10 @@
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import warnings
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +81,7 @@ def test_a_backup_never_writes_over_anything(settings: Settings, tmp_path: Path,
     assert "is not empty" in answer.err
     nothing = hpsearch("db", "backup", tmp_path / "new", "--home", tmp_path / "none")
     assert nothing.code == 3
-    assert "there is no database" in nothing.err
+    assert "there is no home" in nothing.err
 
 
 def test_check_finds_what_is_wrong(settings: Settings, hpsearch: Hpsearch) -> None:
@@ -103,10 +105,12 @@ def test_check_finds_what_is_wrong(settings: Settings, hpsearch: Hpsearch) -> No
     assert "Traceback" not in broken.err
 
 
-def test_upgrade_makes_an_empty_database_and_leaves_a_running_one_alone(
+def test_upgrade_fills_a_database_without_tables_and_leaves_a_running_one_alone(
     settings: Settings, hpsearch: Hpsearch
 ) -> None:
-    home = settings.home.path
+    home = settings.home.create().path
+    with closing(sqlite3.connect(home / "hpsearch.db")) as bare:
+        bare.execute("PRAGMA user_version = 1")
     first = hpsearch("db", "upgrade", "--home", home, "--json")
     assert json.loads(first.out) == {"schema": "current"}
     assert hpsearch("db", "check", "--home", home).code == 0

@@ -51,7 +51,7 @@ def test_the_file_system_of_a_place_is_known(tmp_path: Path) -> None:
 
 
 def test_a_postgres_that_does_not_answer_is_unavailable() -> None:
-    with pytest.raises(Unavailable, match="can't do this now"):
+    with pytest.raises(Unavailable, match="is not there: connection failed"):
         Database.open("postgresql://nobody@127.0.0.1:1/nothing")
 
 

@@ -130,12 +130,16 @@ def test_a_wrong_token_is_not_tried_again(tmp_path: Path) -> None:
     assert time.monotonic() - started_at < 10
 
 
-def test_a_worker_that_the_server_drains_finishes_its_trial_and_ends(tmp_path: Path) -> None:
+def test_a_worker_that_the_server_drains_finishes_its_trial_and_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     server = FakeServer(lease_seconds=0.3)
     server.drain = True
     (run,) = server.plan({"learning_rate": 0.1}, epochs=10)
     Daemon(settings_for(tmp_path), server, random.Random(0)).run()
     assert server.outcomes[run].state == "completed"
+    assert "has 1 slot at" in caplog.text
 
 
 def test_a_server_out_of_reach_for_too_long_ends_the_worker(tmp_path: Path) -> None:
