@@ -13,11 +13,13 @@ import fasteners
 from api.bell import Bell
 from api.checkpoints import discard, drop_older
 from api.disk import Disk
+from api.residence import residence
 from api.settings import MIB, Settings
 from api.together import Together
 from hpsearch.errors import Conflict
 from hpsearch.home import Home
 from hpsearch.records import Checkpoint, TokenId
+from hpsearch.residents import Residence
 from hpsearch.service import checkpoints, heartbeats, leases, reports, tokens
 from hpsearch.service.checkpoints import Kept, NewCheckpoint
 from hpsearch.service.clock import SteadyClock
@@ -45,6 +47,7 @@ class Resources:
     work: Bell
     news: Bell
     disk: Disk
+    residence: Residence
     stopping: bool = False
     uploads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(UPLOADS_AT_ONCE))
     heartbeat: Together[Beat, HeartbeatResponse] = field(init=False)
@@ -110,25 +113,35 @@ class Resources:
 def open_resources(settings: Settings, clock: Clock | None = None) -> Iterator[Resources]:
     """Lock home and database, open the database (migrated) and see to the local token.
 
-    Raises Conflict where another server runs on this home, or on the same SQLite file, and where the home keeps
-    another database's checkpoints.
+    Raises Conflict where another server runs on this home, or on the same SQLite file, and where the home serves
+    another database or keeps its checkpoints.
     """
     settings.home.create()
-    with _locked(settings):
-        db = Database.open(settings.database)
-        try:
-            claim_home(db, settings.home)
-            chosen = clock or SteadyClock(db.wall_clock)
-            if settings.loopback:
-                ensure_local_token(db, settings.home, now=chosen())
-            disk = Disk(
-                settings.home.ballast,
-                ballast_bytes=int(settings.ballast_mib * MIB),
-                least_free=int(settings.min_free_mib * MIB),
-            )
-            yield Resources(settings=settings, db=db, clock=chosen, work=Bell(), news=Bell(), disk=disk)
-        finally:
-            db.close()
+    with _locked(settings), _opened(settings) as (db, own):
+        claim_home(db, settings.home)
+        chosen = clock or SteadyClock(db.wall_clock)
+        if settings.loopback:
+            ensure_local_token(db, settings.home, now=chosen())
+        disk = Disk(
+            settings.home.ballast,
+            ballast_bytes=int(settings.ballast_mib * MIB),
+            least_free=int(settings.min_free_mib * MIB),
+        )
+        yield Resources(
+            settings=settings, db=db, clock=chosen, work=Bell(), news=Bell(), disk=disk, residence=own
+        )
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[tuple[Database, Residence]]:
+    """The database, which is not written to before it is known to be the home's."""
+    db = Database.open(settings.database, migrate=False)
+    try:
+        with residence(db, settings.home) as own:
+            db.upgrade()
+            yield db, own
+    finally:
+        db.close()
 
 
 @contextmanager

@@ -139,6 +139,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._held.settings.home.write_address(self.address)
+        self._held.residence.listen(self.address.url)
         self._ready(self.address)
 
     async def on_tick(self, counter: int) -> bool:

@@ -59,6 +59,11 @@ class Home:
         return self.path / "server.lock"
 
     @property
+    def servers(self) -> Path:
+        """A record of each server that lives here, see `residents`."""
+        return self.path / "servers"
+
+    @property
     def ballast(self) -> Path:
         """Takes up space that the server gives back where the disk is full."""
         return self.path / "ballast"

@@ -90,12 +90,16 @@ class Database:
         database = cls(parsed, writer, readers)
         if migrate:
             try:
-                with database.write() as tx:
-                    migration.upgrade(tx)
+                database.upgrade()
             except BaseException:
                 database.close()
                 raise
         return database
+
+    def upgrade(self) -> None:
+        """Bring the schema up to date."""
+        with self.write() as tx:
+            migration.upgrade(tx)
 
     @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:

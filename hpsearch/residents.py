@@ -1,0 +1,102 @@
+"""The servers that live on a home: a record each, which counts for as long as its process holds the lock on it.
+
+The kernel lets go of a killed process's lock, so nothing has to be tidied up before the next server may start.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A server. `database` is where its database really is (`store.identity.place`); `url` is None until it listens."""
+
+    pid: int
+    database: str
+    url: str | None = None
+
+
+class Residence:
+    """This process's own record among those in `folder`, from its making until `leave`."""
+
+    def __init__(self, folder: Path, resident: Resident) -> None:
+        self._path = folder / f"{secrets.token_hex(8)}.json"
+        self._lock: int | None = None
+        self._resident = resident
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _tidy(folder)
+        self._write()
+
+    def listen(self, url: str) -> None:
+        """Tell where this server is reached from now on."""
+        self._resident = replace(self._resident, url=url)
+        self._write()
+
+    def others(self) -> list[Resident]:
+        """Those that live here beside this one, the newest first."""
+        return _living(self._path.parent, but=self._path)
+
+    def leave(self) -> None:
+        self._path.unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _write(self) -> None:
+        """A new file, locked before it has the name under which others see it: what they see is whole and locked."""
+        temporary = self._path.with_suffix(".part")
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.write(descriptor, json.dumps(asdict(self._resident)).encode())
+        temporary.replace(self._path)
+        before, self._lock = self._lock, descriptor
+        if before is not None:
+            os.close(before)
+
+
+def living(folder: Path) -> list[Resident]:
+    """The servers whose records in `folder` are locked, the newest first."""
+    return _living(folder)
+
+
+def _living(folder: Path, but: Path | None = None) -> list[Resident]:
+    # Its own record is never opened: on NFS, closing it would let go of the lock.
+    ages = {path: _age(path) for path in folder.glob("*.json") if path != but}
+    found = (_read(path) for path in sorted(ages, key=ages.__getitem__, reverse=True))
+    return [resident for resident in found if resident is not None]
+
+
+def _age(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_mtime_ns
+    return 0
+
+
+def _read(path: Path) -> Resident | None:
+    """None where its server has ended, or where it is no record."""
+    try:
+        with path.open("rb") as file:
+            return None if _is_free(file.fileno()) else Resident(**json.load(file))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _is_free(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed servers left. A record that is being written is not locked for a moment: it is a `.part`."""
+    for path in folder.glob("*.json"):
+        with suppress(OSError), path.open("rb") as file:
+            if _is_free(file.fileno()):
+                path.unlink()
