@@ -3,10 +3,11 @@
 import shutil
 from pathlib import Path
 
+from hpsearch.cli.checkpoint_files import faults, said
 from hpsearch.errors import HpsearchError
 from hpsearch.home import Home
 from hpsearch.service.maintenance import schema_state
-from hpsearch.store import backup
+from hpsearch.store import backup, stored_files
 from hpsearch.store.engine import Database
 
 FILE = "hpsearch.db"
@@ -14,19 +15,32 @@ FILE = "hpsearch.db"
 
 def examine(home: Home, url: str) -> dict[str, str]:
     """What was examined -> "ok" or what is wrong. Raises HpsearchError where there is no database."""
-    found = {}
-    if url.startswith("sqlite"):
-        file = _file(url)
-        damage = backup.damage(file)
-        found["database"] = "; ".join(damage) or "ok"
-        found["checkpoints"] = _files_said(home, backup.stored_files(file)) if not damage else "not examined"
+    damage = backup.damage(_file(url)) if url.startswith("sqlite") else []
+    if damage:
+        return {"database": "; ".join(damage), "checkpoints": "not examined", "schema": "not examined"}
     database = Database.open(url, migrate=False)
     try:
         state = schema_state(database)
+        checkpoints = "not examined" if state == "empty" else _checkpoints(home, database)
     finally:
         database.close()
-    found["schema"] = "ok" if state == "current" else f"{state}; `hpsearch db upgrade` brings it up to date"
-    return found
+    schema = "ok" if state == "current" else f"{state}; `hpsearch db upgrade` brings it up to date"
+    return {"database": "ok", "checkpoints": checkpoints, "schema": schema}
+
+
+def _checkpoints(home: Home, database: Database) -> str:
+    files = _listed(database)
+    wrong = faults(home, files, quick=True)
+    if wrong:
+        # Where a server runs, newer ones may have taken the place of some meanwhile.
+        still = set(_listed(database))
+        wrong = {file: fault for file, fault in wrong.items() if file in still}
+    return said(home, files, wrong)
+
+
+def _listed(database: Database) -> list[stored_files.StoredFile]:
+    with database.read() as tx:
+        return stored_files.listed(tx)
 
 
 def save(home: Home, target: Path) -> dict[str, int]:
@@ -47,7 +61,7 @@ def save(home: Home, target: Path) -> dict[str, int]:
     return {"checkpoints": saved, "missing": len(files) - saved}
 
 
-def _save_file(source: Path, target: Path, file: backup.StoredFile) -> bool:
+def _save_file(source: Path, target: Path, file: stored_files.StoredFile) -> bool:
     """Whether it was there: between copy and now, a newer one may have taken its place."""
     absolute = source / file.path
     copied = target / absolute.relative_to(source)
@@ -59,18 +73,6 @@ def _save_file(source: Path, target: Path, file: backup.StoredFile) -> bool:
     except OSError as error:
         raise HpsearchError(f"can't write {copied}: {error.strerror}") from None
     return True
-
-
-def _files_said(home: Home, files: list[backup.StoredFile]) -> str:
-    lost = [file.path for file in files if _size(home.checkpoints / file.path) != file.size]
-    return "ok" if not lost else f"{len(lost)} of {len(files)} missing or cut short, first {lost[0]}"
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
 
 
 def _file(url: str) -> Path:

@@ -7,22 +7,13 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.errors import HpsearchError, NotFound, Unavailable
+from hpsearch.store.stored_files import StoredFile
 
 PAGES = 4_096  # copied at a time; the server's writer waits no longer than that takes
 BUSY_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A checkpoint as its row has it. `path` is relative to the home's checkpoints (in old rows absolute)."""
-
-    path: str
-    size: int
-    sha256: str
 
 
 def copy(database: Path, target: Path) -> None:

@@ -92,7 +92,7 @@ def test_check_finds_what_is_wrong(settings: Settings, hpsearch: Hpsearch) -> No
     file.write_bytes(b"cut")
     short = hpsearch("db", "check", "--home", home, "--json")
     assert short.code == 1
-    assert "1 of 1 missing or cut short" in json.loads(short.out)["checkpoints"]
+    assert "of 1 files 1 not of their size" in json.loads(short.out)["checkpoints"]
     database = home / "hpsearch.db"
     damaged = bytearray(database.read_bytes())
     damaged[8_192:12_288] = b"\xff" * 4_096
