@@ -1,5 +1,6 @@
 """One home serves one database: a server moves in where no living one has another."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,8 +8,10 @@ from contextlib import contextmanager
 from hpsearch.errors import Conflict
 from hpsearch.home import Home
 from hpsearch.residents import Residence, Resident
-from hpsearch.store import identity
+from hpsearch.store import identity, stored_files
 from hpsearch.store.engine import Database
+
+LATEST = 20  # checkpoints of which one at least should be here
 
 
 @contextmanager
@@ -43,3 +46,19 @@ def whereabouts(resident: Resident) -> str:
     """Where a server is reached, as the end of a sentence."""
     at = f" at {resident.url}" if resident.url else ""
     return f"{at} (process {resident.pid})"
+
+
+def warn_of_absent_files(db: Database, home: Home) -> None:
+    """Say so where no recent checkpoint is in the home: another server of the database has them in its own.
+
+    No more than that: a disk that was lost must not keep the server down.
+    """
+    with db.read() as tx:
+        files = stored_files.latest(tx, LATEST)
+    if files and not any((home.checkpoints / file.path).is_file() for file in files):
+        logging.getLogger("api").warning(
+            "none of the database's latest %d checkpoints is in the home %s: start every server of one database "
+            "on one HPSEARCH_HOME, or copy the checkpoints there",
+            len(files),
+            home.path,
+        )

@@ -13,7 +13,7 @@ import fasteners
 from api.bell import Bell
 from api.checkpoints import discard, drop_older
 from api.disk import Disk
-from api.residence import residence
+from api.residence import residence, warn_of_absent_files
 from api.settings import MIB, Settings
 from api.together import Together
 from hpsearch.errors import Conflict
@@ -119,6 +119,7 @@ def open_resources(settings: Settings, clock: Clock | None = None) -> Iterator[R
     settings.home.create()
     with _locked(settings), _opened(settings) as (db, own):
         claim_home(db, settings.home)
+        warn_of_absent_files(db, settings.home)
         chosen = clock or SteadyClock(db.wall_clock)
         if settings.loopback:
             ensure_local_token(db, settings.home, now=chosen())

@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from api.resources import open_resources
 from api.settings import Settings
 from hpsearch.home import Home
 from tests.cli.conftest import Answer, Hpsearch, _apart, _own_log, hpsearch
@@ -48,3 +49,20 @@ def test_a_file_that_grew_is_not_called_short(filled: Settings, hpsearch: Hpsear
     answer, found = check(hpsearch, filled)
     assert answer.code == 1
     assert found["checkpoints"].startswith("of 1 files 1 not of their size, first ")
+
+
+def test_a_home_without_the_databases_files_is_named(
+    filled: Settings, hpsearch: Hpsearch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_resources(filled):
+        assert "HPSEARCH_HOME" not in caplog.text
+    elsewhere = filled.model_copy(update={"home": Home(tmp_path / "elsewhere")})
+    with open_resources(elsewhere):  # it starts: a disk that was lost must not keep it down
+        pass
+    warned = f"none of the database's latest 1 checkpoints is in the home {elsewhere.home.path}: start every server"
+    assert warned in caplog.text
+    answer, found = check(hpsearch, elsewhere)
+    assert answer.code == 1
+    assert found["checkpoints"].startswith(
+        f"none of the 1 files is in {elsewhere.home.checkpoints}: start every"
+    )
