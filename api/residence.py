@@ -21,8 +21,7 @@ def residence(db: Database, home: Home) -> Iterator[Residence]:
     A restored copy has its original's identity, and would sweep the files of whatever is deleted in it. Of two that
     come at once each sees the other: at most one stays.
     """
-    with db.read() as tx:
-        place = identity.place(tx)
+    place = identity.place(db)
     own = Residence(home.servers, Resident(pid=os.getpid(), database=place))
     try:
         _refuse_strangers(own, home, place)

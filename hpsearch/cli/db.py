@@ -59,16 +59,18 @@ def backup(
 ) -> None:
     """Copy database and checkpoints to a new folder, also while the server runs (SQLite)."""
     from hpsearch.cli import show
-    from hpsearch.cli.dbcheck import save
+    from hpsearch.cli.dbsave import save
     from hpsearch.errors import InvalidInput
+    from hpsearch.store.engine import sqlite_file
 
     place, url = _place(home, database_url)
-    if not url.startswith("sqlite"):
+    database = sqlite_file(url)
+    if database is None:
         raise InvalidInput(
             "a Postgres database is saved by its own tools",
             hint=f"pg_dump --format=custom --file=hpsearch.dump URL, and a copy of {place.checkpoints}",
         )
-    saved = save(place, target)
+    saved = save(place, database, target)
     if json:
         show.document(saved)
     else:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import select, text
 
-from hpsearch.store.engine import Transaction
+from hpsearch.store.engine import Database, Transaction
 from hpsearch.store.tables import identity
 
 _ID = select(identity.c.id)
@@ -18,14 +18,13 @@ def read(tx: Transaction) -> str:
     return str(tx.execute(_ID).scalar_one())
 
 
-def place(tx: Transaction) -> str:
+def place(db: Database) -> str:
     """Where the database is, whatever name its URL has for that; a restored copy is elsewhere.
 
     Of Postgres its cluster's system identifier (where this role may ask for it) and the database's oid.
     """
-    if tx.dialect.name == "sqlite":
-        return f"sqlite {Path(tx.engine.url.database or '').resolve()}"
-    cluster = (
-        tx.execute(_CLUSTER).scalar_one() if tx.execute(_MAY_ASK).scalar_one() else "of an unknown cluster"
-    )
-    return f"postgresql {cluster} {tx.execute(_OID).scalar_one()}"
+    if db.dialect == "sqlite":
+        return f"sqlite {Path(db.url.database or '').resolve()}"
+    with db.read() as tx:
+        cluster = tx.execute(_CLUSTER).scalar_one() if tx.execute(_MAY_ASK).scalar_one() else "unknown"
+        return f"postgresql {cluster} {tx.execute(_OID).scalar_one()}"

@@ -55,7 +55,17 @@ def _path(url: URL) -> Path:
             f"the database {path} lies on a network file system ({kind}), which SQLite's locks do not survive",
             hint="use a local disk, or Postgres",
         )
+    refuse_empty(path)
     return path
+
+
+def refuse_empty(path: Path) -> None:
+    """Raises Unavailable for a file of no bytes: SQLite would take it for a new database, and hide that one is lost.
+
+    A database of ours has its first page before anything else happens.
+    """
+    if path.is_file() and path.stat().st_size == 0:
+        raise Unavailable(f"the database {path} is empty", hint="restore a backup or remove it")
 
 
 def file_system(directory: Path) -> str:

@@ -1,10 +1,13 @@
 """What is saved can be served again: `hpsearch db backup`, and Postgres's own tools as the README says."""
 
+import errno
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,11 @@ from hpsearch.store import backup
 from hpsearch.store.engine import Database
 from tests.api.scenes import API, grid_spec, lease, post_spec, register
 from tests.api.test_checkpoints import digest, put
-from tests.cli.conftest import Hpsearch, _apart, hpsearch
+from tests.cli.conftest import Hpsearch, _apart, _own_log, hpsearch
 from tests.conftest import Postgres
 from tests.operations.served import asking
 
-__all__ = ["_apart", "hpsearch"]
+__all__ = ["_apart", "_own_log", "hpsearch"]
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
@@ -60,6 +63,7 @@ def test_a_backup_of_a_running_server_can_serve_in_its_place(
         assert answer.code == 0, answer.err
         assert json.loads(answer.out) == {"checkpoints": 1, "missing": 0}
         http.delete(f"{API}/studies/a-grid")  # what happens afterwards is not in it
+    assert {path.name for path in target.iterdir()} == {"hpsearch.db", "checkpoints"}
     assert (target / "hpsearch.db").stat().st_mode & 0o777 == 0o600
     assert not (target / "token").exists()
     restored = settings.model_copy(update={"home": Home(target)})
@@ -80,6 +84,60 @@ def test_a_backup_never_writes_over_anything(settings: Settings, tmp_path: Path,
     nothing = hpsearch("db", "backup", tmp_path / "new", "--home", tmp_path / "none")
     assert nothing.code == 3
     assert "there is no database" in nothing.err
+    assert not (tmp_path / "new").exists()
+
+
+class CrampedDisk(sqlite3.Connection):
+    """What is written through it has room for a few pages."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.execute("PRAGMA max_page_count = 5")
+
+
+@pytest.mark.parametrize("full", ["database", "checkpoints"])
+def test_a_backup_that_finds_the_disk_full_names_it_and_leaves_nothing(
+    full: str, settings: Settings, tmp_path: Path, hpsearch: Hpsearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as http:
+        http.headers["Authorization"] = f"Bearer {settings.home.read_token()}"
+        fill(http)
+
+    def no_space(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if full == "database":
+        monkeypatch.setattr(backup.sqlite3, "connect", partial(sqlite3.connect, factory=CrampedDisk))
+    else:
+        monkeypatch.setattr(shutil, "copyfile", no_space)
+    before = {*tmp_path.iterdir()}
+    (tmp_path / "there").mkdir()
+    for target in (tmp_path / "a" / "new", tmp_path / "there"):
+        answer = hpsearch("db", "backup", target, "--home", settings.home.path)
+        assert answer.code == 1
+        assert f"can't write {target}/" in answer.err
+        assert len(answer.err.splitlines()) <= 2
+    assert {*tmp_path.iterdir()} == {*before, tmp_path / "there"}  # which was there
+    assert not list((tmp_path / "there").iterdir())
+
+
+def test_an_empty_database_is_one_that_was_lost(
+    settings: Settings, hpsearch: Hpsearch, tmp_path: Path
+) -> None:
+    file = settings.home.create().path / "hpsearch.db"
+    file.touch()
+    for command in (
+        ["serve", "--port", "0"],
+        ["db", "check"],
+        ["db", "upgrade"],
+        ["db", "backup", tmp_path / "new"],
+    ):
+        answer = hpsearch(*command, "--home", settings.home.path)
+        assert answer.code == 1
+        assert f"the database {file} is empty" in " ".join(answer.err.split())
+        assert "restore a backup or remove it" in answer.err
+        assert file.stat().st_size == 0
+    assert not (tmp_path / "new").exists()
 
 
 def test_check_finds_what_is_wrong(settings: Settings, hpsearch: Hpsearch) -> None:
