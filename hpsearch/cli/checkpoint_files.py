@@ -33,8 +33,13 @@ def said(home: Home, files: Sequence[StoredFile], wrong: Mapping[StoredFile, Fau
             f"none of the {len(files)} files is in {home.checkpoints}: start every server of one database on one "
             "HPSEARCH_HOME, or copy the checkpoints there"
         )
-    counted = ", ".join(f"{number} {fault}" for fault, number in Counter(wrong.values()).items())
-    return f"of {len(files)} files {counted}, first {next(iter(wrong)).path}; restore them from a backup"
+    return f"{counted(files, wrong)}; restore them from a backup"
+
+
+def counted(files: Sequence[StoredFile], wrong: Mapping[StoredFile, Fault]) -> str:
+    """How many are wrong in which way, and which one for example."""
+    by_fault = ", ".join(f"{number} {fault}" for fault, number in Counter(wrong.values()).items())
+    return f"of {len(files)} checkpoint files {by_fault}, first {next(iter(wrong)).path}"
 
 
 def _fault(path: Path, file: StoredFile, *, quick: bool) -> Fault | None:

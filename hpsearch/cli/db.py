@@ -57,10 +57,12 @@ def backup(
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
-    """Copy database and checkpoints to a new folder, also while the server runs (SQLite)."""
+    """Copy database and checkpoints to a new folder, also while the server runs (SQLite); exit code 1 where
+    checkpoints are missing or damaged."""
     from hpsearch.cli import show
+    from hpsearch.cli.checkpoint_files import Fault, counted
     from hpsearch.cli.dbsave import save
-    from hpsearch.errors import InvalidInput
+    from hpsearch.errors import HpsearchError, InvalidInput
     from hpsearch.store.engine import sqlite_file
 
     place, url = _place(home, database_url)
@@ -72,9 +74,24 @@ def backup(
         )
     saved = save(place, database, target)
     if json:
-        show.document(saved)
+        missing = sum(fault is Fault.MISSING for fault in saved.wrong.values())
+        damaged = len(saved.wrong) - missing
+        show.document(
+            {
+                "checkpoints": saved.checkpoints,
+                "missing": missing,
+                "damaged": damaged,
+                "replaced": saved.replaced,
+            }
+        )
     else:
-        show.note(f"{target}: the database and {saved['checkpoints']} checkpoints")
+        without = f", without {saved.replaced} that newer ones replaced meanwhile" if saved.replaced else ""
+        show.note(f"{target}: the database and {saved.checkpoints} checkpoints{without}")
+    if saved.wrong:
+        raise HpsearchError(
+            f"the home {place.path} is damaged, and so is its backup: {counted(saved.files, saved.wrong)}",
+            hint="keep an older backup that has them; a trial whose checkpoint is lost starts afresh",
+        )
 
 
 @app.command("prune")

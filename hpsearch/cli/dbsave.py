@@ -3,8 +3,10 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from hpsearch.cli.checkpoint_files import Fault, faults
 from hpsearch.errors import HpsearchError
 from hpsearch.home import Home
 from hpsearch.store import backup
@@ -16,7 +18,21 @@ UNFINISHED = (
 )
 
 
-def save(home: Home, database: Path, target: Path) -> dict[str, int]:
+@dataclass(frozen=True)
+class Saved:
+    """`wrong`: files that were not as they had been stored, hence are not in the backup either. `replaced`: how many
+    others a running server had replaced by newer ones before they were copied."""
+
+    files: list[StoredFile]
+    wrong: dict[StoredFile, Fault]
+    replaced: int
+
+    @property
+    def checkpoints(self) -> int:
+        return len(self.files) - len(self.wrong) - self.replaced
+
+
+def save(home: Home, database: Path, target: Path) -> Saved:
     """The database, then the checkpoints that it speaks of.
 
     The tokens in it are digests; the home's own token is not copied. Raises HpsearchError where the folder is not empty
@@ -26,9 +42,13 @@ def save(home: Home, database: Path, target: Path) -> dict[str, int]:
     with _new_folder(target):
         backup.copy(database, target / UNFINISHED)
         files = backup.stored_files(target / UNFINISHED)
-        saved = sum(_save_file(home.checkpoints, Home(target).checkpoints, file) for file in files)
+        for file in files:
+            _save_file(home.checkpoints, Home(target).checkpoints, file)
+        lost = faults(Home(target), files, quick=False)
+        still = set(backup.stored_files(database)) if lost else set()
         backup.finish(target / UNFINISHED, target / FILE)
-    return {"checkpoints": saved, "missing": len(files) - saved}
+    wrong = {file: fault for file, fault in lost.items() if file in still}
+    return Saved(files, wrong, replaced=len(lost) - len(wrong))
 
 
 @contextmanager
@@ -59,15 +79,12 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
-def _save_file(source: Path, target: Path, file: StoredFile) -> bool:
-    """Whether it was there: between copy and now, a newer one may have taken its place."""
+def _save_file(source: Path, target: Path, file: StoredFile) -> None:
     absolute = source / file.path
     copied = target / absolute.relative_to(source)
     try:
         copied.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copyfile(absolute, copied)
-    except FileNotFoundError:
-        return False
+        with suppress(FileNotFoundError):
+            shutil.copyfile(absolute, copied)
     except OSError as error:
         raise HpsearchError(f"can't write {copied}: {error.strerror}") from None
-    return True

@@ -61,7 +61,7 @@ def test_a_backup_of_a_running_server_can_serve_in_its_place(
         before = seen(http, trial)
         answer = hpsearch("db", "backup", target, "--home", settings.home.path, "--json")
         assert answer.code == 0, answer.err
-        assert json.loads(answer.out) == {"checkpoints": 1, "missing": 0}
+        assert json.loads(answer.out) == {"checkpoints": 1, "missing": 0, "damaged": 0, "replaced": 0}
         http.delete(f"{API}/studies/a-grid")  # what happens afterwards is not in it
     assert {path.name for path in target.iterdir()} == {"hpsearch.db", "checkpoints"}
     assert (target / "hpsearch.db").stat().st_mode & 0o777 == 0o600
@@ -121,6 +121,56 @@ def test_a_backup_that_finds_the_disk_full_names_it_and_leaves_nothing(
     assert not list((tmp_path / "there").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("found", "counts", "said"),
+    [
+        (None, {"missing": 1, "damaged": 0}, "1 missing"),
+        (b"cut", {"missing": 0, "damaged": 1}, "1 not of their size"),
+        (b"WEIGHTS", {"missing": 0, "damaged": 1}, "1 not what was stored"),
+    ],
+)
+def test_a_backup_of_a_damaged_home_is_made_and_says_so(
+    found: bytes | None,
+    counts: dict[str, int],
+    said: str,
+    settings: Settings,
+    tmp_path: Path,
+    hpsearch: Hpsearch,
+) -> None:
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as http:
+        http.headers["Authorization"] = f"Bearer {settings.home.read_token()}"
+        fill(http)
+    (file,) = settings.home.path.rglob("*.safetensors")
+    file.unlink()
+    if found is not None:
+        file.write_bytes(found)
+    answer = hpsearch("db", "backup", tmp_path / "new", "--home", settings.home.path, "--json")
+    assert answer.code == 1
+    assert json.loads(answer.out) == {"checkpoints": 0, **counts, "replaced": 0}
+    assert f"{settings.home.path} is damaged" in answer.err
+    assert f"of 1 checkpoint files {said}" in answer.err
+    assert (tmp_path / "new" / "hpsearch.db").stat().st_size > 0
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_saved_is_no_damage(
+    settings: Settings, tmp_path: Path, hpsearch: Hpsearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as http:
+        http.headers["Authorization"] = f"Bearer {settings.home.read_token()}"
+        fill(http)
+
+    def gone(source: Path, target: Path) -> None:
+        with sqlite3.connect(settings.home.path / "hpsearch.db") as connection:
+            connection.execute("UPDATE checkpoints SET path = '1/1/newer.safetensors'")
+        connection.close()
+        raise FileNotFoundError
+
+    monkeypatch.setattr(shutil, "copyfile", gone)
+    answer = hpsearch("db", "backup", tmp_path / "new", "--home", settings.home.path, "--json")
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out) == {"checkpoints": 0, "missing": 0, "damaged": 0, "replaced": 1}
+
+
 def test_an_empty_database_is_one_that_was_lost(
     settings: Settings, hpsearch: Hpsearch, tmp_path: Path
 ) -> None:
@@ -150,7 +200,7 @@ def test_check_finds_what_is_wrong(settings: Settings, hpsearch: Hpsearch) -> No
     file.write_bytes(b"cut")
     short = hpsearch("db", "check", "--home", home, "--json")
     assert short.code == 1
-    assert "of 1 files 1 not of their size" in json.loads(short.out)["checkpoints"]
+    assert "of 1 checkpoint files 1 not of their size" in json.loads(short.out)["checkpoints"]
     database = home / "hpsearch.db"
     damaged = bytearray(database.read_bytes())
     damaged[8_192:12_288] = b"\xff" * 4_096

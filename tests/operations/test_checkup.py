@@ -48,7 +48,7 @@ def test_a_file_that_grew_is_not_called_short(filled: Settings, hpsearch: Hpsear
     file.write_bytes(file.read_bytes() + b"more")
     answer, found = check(hpsearch, filled)
     assert answer.code == 1
-    assert found["checkpoints"].startswith("of 1 files 1 not of their size, first ")
+    assert found["checkpoints"].startswith("of 1 checkpoint files 1 not of their size, first ")
 
 
 def test_a_home_without_the_databases_files_is_named(
