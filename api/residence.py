@@ -1,4 +1,4 @@
-"""One home serves one database: a server moves in where no living one has another."""
+"""One home serves one database: a server moves in where neither checkpoints of another one are, nor a living server of it."""
 
 import logging
 import os
@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from hpsearch.errors import Conflict
 from hpsearch.home import Home
 from hpsearch.residents import Residence, Resident
+from hpsearch.service.maintenance import schema_state
 from hpsearch.store import identity, stored_files
-from hpsearch.store.engine import Database
+from hpsearch.store.engine import Database, sqlite_file
 
 LATEST = 20  # checkpoints of which one at least should be here
 
@@ -45,6 +46,44 @@ def whereabouts(resident: Resident) -> str:
     """Where a server is reached, as the end of a sentence."""
     at = f" at {resident.url}" if resident.url else ""
     return f"{at} (process {resident.pid})"
+
+
+def refuse_lost(home: Home, url: str) -> None:
+    """Raises Conflict for a SQLite file that is not there yet, where checkpoints are: before it is made."""
+    file = sqlite_file(url)
+    if file is None or file.exists() or not home.keeps_checkpoints:
+        return
+    if url != home.database_url:
+        raise _of_another(home, url)
+    raise Conflict(
+        f"the home {home.path} keeps the checkpoints of a database that is lost: there is no {file}",
+        hint=f"restore it from a backup; where it is gone for good, remove {home.checkpoints}",
+    )
+
+
+def refuse_empty(db: Database, home: Home) -> None:
+    """Raises Conflict for a database without tables, where checkpoints of another are: before it gets some."""
+    if home.read_owner() and home.keeps_checkpoints and schema_state(db) == "empty":
+        raise _of_another(home, db.url.render_as_string())
+
+
+def claim_home(db: Database, home: Home) -> None:
+    """Each database numbers its own trials: two of them on one home would overwrite each other's checkpoints.
+
+    Raises Conflict where another one's lie there.
+    """
+    with db.read() as tx:
+        owner = identity.read(tx)
+    if not home.claim(owner):
+        raise _of_another(home, db.url.render_as_string())
+
+
+def _of_another(home: Home, url: str) -> Conflict:
+    return Conflict(
+        f"the home {home.path} keeps the checkpoints of another database than {url}",
+        hint="give this one a home of its own with --home or HPSEARCH_HOME; where the other database is gone "
+        f"for good, remove {home.checkpoints}",
+    )
 
 
 def warn_of_absent_files(db: Database, home: Home) -> None:

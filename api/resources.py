@@ -13,7 +13,7 @@ import fasteners
 from api.bell import Bell
 from api.checkpoints import discard, drop_older
 from api.disk import Disk
-from api.residence import residence, warn_of_absent_files
+from api.residence import claim_home, refuse_empty, refuse_lost, residence, warn_of_absent_files
 from api.settings import MIB, Settings
 from api.together import Together
 from hpsearch.errors import Conflict
@@ -25,7 +25,6 @@ from hpsearch.service.checkpoints import Kept, NewCheckpoint
 from hpsearch.service.clock import SteadyClock
 from hpsearch.service.heartbeats import Beat
 from hpsearch.service.reports import Stored
-from hpsearch.store import identity
 from hpsearch.store.engine import Database, sqlite_file
 from hpsearch.wire import CreateToken, HeartbeatResponse, LeaseRequest, LeaseResponse, ReportRequest
 
@@ -136,9 +135,11 @@ def open_resources(settings: Settings, clock: Clock | None = None) -> Iterator[R
 @contextmanager
 def _opened(settings: Settings) -> Iterator[tuple[Database, Residence]]:
     """The database, which is not written to before it is known to be the home's."""
+    refuse_lost(settings.home, settings.database)
     db = Database.open(settings.database, migrate=False)
     try:
         with residence(db, settings.home) as own:
+            refuse_empty(db, settings.home)
             db.upgrade()
             yield db, own
     finally:
@@ -183,21 +184,6 @@ def _sole_writer(file: Path) -> Iterator[None]:
     finally:
         if lock.acquired:
             lock.release()
-
-
-def claim_home(db: Database, home: Home) -> None:
-    """Each database numbers its own trials: two of them on one home would overwrite each other's checkpoints.
-
-    Raises Conflict where another one's lie there.
-    """
-    with db.read() as tx:
-        owner = identity.read(tx)
-    if not home.claim(owner):
-        raise Conflict(
-            f"the home {home.path} keeps the checkpoints of another database than {db.url.render_as_string()}",
-            hint="give this one a home of its own with --home or HPSEARCH_HOME; where the other database is gone "
-            f"for good, remove {home.checkpoints}",
-        )
 
 
 def ensure_local_token(db: Database, home: Home, *, now: datetime) -> None:

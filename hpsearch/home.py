@@ -103,16 +103,24 @@ class Home:
         """Keep the token readable by its owner only (0600); the file appears whole or not at all."""
         self._write_private(self.token_file, secret + "\n")
 
+    @property
+    def keeps_checkpoints(self) -> bool:
+        return self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+
+    def read_owner(self) -> str:
+        """The id of the database whose checkpoints lie here; "" where no server has told."""
+        try:
+            return self.database_file.read_text().strip()
+        except FileNotFoundError:
+            return ""
+
     def claim(self, database: str) -> bool:
         """Keep the checkpoints of the database with this id from now on. False, and nothing changed, where
         those of another one lie here."""
-        try:
-            owner = self.database_file.read_text().strip()
-        except FileNotFoundError:
-            owner = ""
+        owner = self.read_owner()
         if owner == database:
             return True
-        if owner and self.checkpoints.is_dir() and any(self.checkpoints.iterdir()):
+        if owner and self.keeps_checkpoints:
             return False
         self._write_private(self.database_file, database + "\n")
         return True

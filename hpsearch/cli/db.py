@@ -35,13 +35,18 @@ def upgrade(home: HomeDir = None, database_url: DatabaseUrl = None, json: Json =
 
 
 @app.command("check")
-def check(home: HomeDir = None, database_url: DatabaseUrl = None, json: Json = False) -> None:
+def check(
+    home: HomeDir = None,
+    database_url: DatabaseUrl = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Look at checkpoints' sizes only.")] = False,
+    json: Json = False,
+) -> None:
     """Examine schema, database and checkpoint files; exit code 1 where something is wrong."""
     from hpsearch.cli import show
     from hpsearch.cli.dbcheck import examine
 
     place, url = _place(home, database_url)
-    found = examine(place, url)
+    found = examine(place, url, quick=quick)
     if json:
         show.document(found)
     else:

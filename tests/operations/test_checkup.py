@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
 from api.app import create_app
 from api.resources import open_resources
 from api.settings import Settings
 from hpsearch.home import Home
+from hpsearch.service.maintenance import schema_state
+from hpsearch.store.engine import Database
+from hpsearch.store.tables import metadata
 from tests.cli.conftest import Answer, Hpsearch, _apart, _own_log, hpsearch
+from tests.conftest import Postgres
 from tests.operations.test_backup import fill
 
 __all__ = ["_apart", "_own_log", "hpsearch"]
@@ -66,3 +71,89 @@ def test_a_home_without_the_databases_files_is_named(
     assert found["checkpoints"].startswith(
         f"none of the 1 files is in {elsewhere.home.checkpoints}: start every"
     )
+
+
+def test_bytes_that_changed_are_found_unless_only_sizes_are_asked_for(
+    filled: Settings, hpsearch: Hpsearch
+) -> None:
+    (file,) = filled.home.path.rglob("*.safetensors")
+    file.write_bytes(b"WEIGHTS")  # it was "weights"
+    answer, found = check(hpsearch, filled)
+    assert answer.code == 1
+    assert "1 not what was stored (SHA-256)" in found["checkpoints"]
+    answer, found = check(hpsearch, filled, "--quick")
+    assert answer.code == 0
+
+
+def test_a_newer_schema_asks_for_a_newer_program(filled: Settings, hpsearch: Hpsearch) -> None:
+    execute(filled.database, "UPDATE alembic_version SET version_num = '9999'")
+    answer, found = check(hpsearch, filled)
+    assert answer.code == 1
+    assert found["schema"] == "newer than this program; upgrade hpsearch itself"
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+def test_another_programs_database_is_not_taken(
+    versioned: bool, database_url: str, hpsearch: Hpsearch, tmp_path: Path
+) -> None:
+    foreign = Settings(home=Home(tmp_path / "home"), database_url=database_url)
+    for table in ("alembic_version", *reversed(metadata.tables)):
+        execute(database_url, f"DROP TABLE {table}" + (" CASCADE" if "postgres" in database_url else ""))
+    execute(database_url, "CREATE TABLE studies (title varchar(10))")
+    if versioned:  # by Alembic too
+        execute(database_url, "CREATE TABLE alembic_version (version_num varchar(32))")
+        execute(database_url, "INSERT INTO alembic_version VALUES ('abc')")
+    answer, found = check(hpsearch, foreign)
+    assert answer.code == 1
+    assert found["schema"].startswith("another program's; ")
+    for command in (["serve", "--port", "0"], ["db", "upgrade"]):
+        refused = hpsearch(*command, "--home", foreign.home.path, "--database-url", database_url)
+        assert refused.code == 2
+        assert "is another program's, which has tables of the same names" in " ".join(refused.err.split())
+        assert "Traceback" not in refused.err
+
+
+def execute(url: str, statement: str) -> None:
+    database = Database.open(url, migrate=False)
+    try:
+        with database.write() as tx:
+            tx.execute(text(statement))
+    finally:
+        database.close()
+
+
+def test_a_home_whose_database_is_lost_is_not_ok_and_gets_no_new_one(
+    settings: Settings, hpsearch: Hpsearch
+) -> None:
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as http:
+        http.headers["Authorization"] = f"Bearer {settings.home.read_token()}"
+        fill(http)
+    file = settings.home.path / "hpsearch.db"
+    file.unlink()
+    place = ("--home", settings.home.path)
+    for _ in range(2):  # being refused leaves nothing
+        refused = hpsearch("serve", "--port", 0, *place)
+        assert refused.code == 4
+        said = " ".join(refused.err.split())
+        assert f"keeps the checkpoints of a database that is lost: there is no {file}" in said
+        assert not file.exists()
+        answer = hpsearch("db", "check", *place)
+        assert answer.code == 3
+        assert f"there is no database {file}, though" in answer.err
+    Database.open(settings.database).close()  # as programs of before left one
+    answer = hpsearch("db", "check", *place)
+    assert answer.code == 1
+    assert "keeps the checkpoints of another database" in answer.out
+
+
+def test_a_refused_empty_database_stays_empty(
+    filled: Settings, hpsearch: Hpsearch, postgres: Postgres
+) -> None:
+    postgres.run("CREATE DATABASE still_empty")
+    url = postgres.at("still_empty")
+    refused = hpsearch("serve", "--port", 0, "--home", filled.home.path, "--database-url", url)
+    assert refused.code == 4
+    database = Database.open(url, migrate=False)
+    assert schema_state(database) == "empty"
+    database.close()
+    postgres.drop(url)
