@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.errors import HpsearchError
+from hpsearch.residents import living
 
 
 @dataclass(frozen=True)
@@ -125,22 +126,38 @@ class Home:
         self._write_private(self.database_file, database + "\n")
         return True
 
+    def read_addresses(self) -> list[ServerAddress]:
+        """Where this home's servers listen: those that live, the newest first, then the one that told last, which may
+        have been killed since: ask before trusting."""
+        found = [ServerAddress(one.url, one.pid) for one in living(self.servers) if one.url is not None]
+        told = self._read_told()
+        return found if told is None or told in found else [*found, told]
+
     def read_address(self) -> ServerAddress | None:
-        """Where this home's server listens, or None. A killed server leaves the file: ask before trusting."""
-        try:
-            raw = json.loads(self.address_file.read_text())
-            return ServerAddress(url=str(raw["url"]), pid=int(raw["pid"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        """The first of `read_addresses`."""
+        return next(iter(self.read_addresses()), None)
 
     def write_address(self, address: ServerAddress) -> None:
         self._write_private(self.address_file, json.dumps({"url": address.url, "pid": address.pid}) + "\n")
 
     def forget_address(self) -> None:
-        """This process's server ends; where another one of the home has told its address since, that stays."""
-        known = self.read_address()
-        if known is None or known.pid == os.getpid():
+        """This process's server ends: another one that lives is told of in its place. Where another one has told its
+        address since, that stays."""
+        known = self._read_told()
+        if known is not None and known.pid != os.getpid():
+            return
+        other = next((one for one in self.read_addresses() if one != known), None)
+        if other is None:
             self.address_file.unlink(missing_ok=True)
+        else:
+            self.write_address(other)
+
+    def _read_told(self) -> ServerAddress | None:
+        try:
+            raw = json.loads(self.address_file.read_text())
+            return ServerAddress(url=str(raw["url"]), pid=int(raw["pid"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def _write_private(self, path: Path, text: str) -> None:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -51,18 +51,20 @@ def locate(chosen: dict[str, settings.Setting]) -> Home:
 
 
 def running(home: Home) -> ServerAddress | None:
-    """The server that runs on this home, or None. It is asked without the token: the port may be another's."""
+    """A server that runs on this home, or None."""
+    return next((address for address in home.read_addresses() if _answers(address)), None)
+
+
+def _answers(address: ServerAddress) -> bool:
+    """It is asked without the token: the port may be another's."""
     from hpsearch.client import Client
 
-    address = home.read_address()
-    if address is None:
-        return None
     try:
         with Client(address.url, patience_seconds=0, timeout=5) as client:
             client.version()
     except HpsearchError:
-        return None
-    return address
+        return False
+    return True
 
 
 def settled(companion: "Companion", home: Home) -> ServerAddress:
@@ -86,11 +88,10 @@ def home_client(home: Home, address: ServerAddress) -> "Client":
 
 
 def named_client(url: str, token: str | None, home: Home) -> "Client":
-    """A client of a server by URL. The home's token is used only where that URL is the home's own server."""
+    """A client of a server by URL. The home's token is used only where that URL is a server of the home."""
     from hpsearch.client import Client
 
-    address = home.read_address()
-    own = address is not None and _same(address.url, url)
+    own = any(_same(address.url, url) for address in home.read_addresses())
     secret = token or (home.read_token() if own else None)
     try:
         with Client(url, secret, patience_seconds=0) as client:

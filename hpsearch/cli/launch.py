@@ -67,11 +67,11 @@ def run_worker(
 def _server(chosen: dict[str, settings.Setting], home: Home, wait_seconds: float) -> tuple[str, str | None]:
     """URL and token: of the named server, else of the home's, for which it waits `wait_seconds`."""
     url, token = chosen["server"].text, chosen["token"].text
-    address = wait_for_address(home, wait_seconds) if wait_seconds else home.read_address()
     if url is not None:
-        own = address is not None and address.url.rstrip("/") == url.rstrip("/")
+        own = any(address.url.rstrip("/") == url.rstrip("/") for address in home.read_addresses())
         return url, token or (home.read_token() if own else None)
-    if address is None or (not wait_seconds and running(home) is None):
+    address = wait_for_address(home, wait_seconds) if wait_seconds else running(home)
+    if address is None:
         raise ServerUnreachable(
             f"no server runs on the home {home.path}",
             hint="name one with --server URL, or start one with `hpsearch serve`",

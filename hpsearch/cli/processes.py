@@ -99,9 +99,9 @@ def wait_for_server(server: Companion, home: Home) -> ServerAddress:
     """Where `server` listens. Raises HpsearchError where it ended or did not come up."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        address = home.read_address()
-        if address is not None and address.pid == server.process.pid:
-            return address
+        for address in home.read_addresses():
+            if address.pid == server.process.pid:
+                return address
         server.check()
         time.sleep(POLL_SECONDS)
     raise ServerUnreachable(
@@ -112,11 +112,13 @@ def wait_for_server(server: Companion, home: Home) -> ServerAddress:
 def wait_for_address(home: Home, seconds: float) -> ServerAddress | None:
     """The address of the server that starts on this home now, or None after `seconds`."""
     deadline = time.monotonic() + seconds
-    while (address := home.read_address()) is None or not _alive(address.pid):
+    while True:
+        for address in home.read_addresses():
+            if _alive(address.pid):
+                return address
         if time.monotonic() >= deadline:
             return None
         time.sleep(POLL_SECONDS)
-    return address
 
 
 def _alive(pid: int) -> bool:

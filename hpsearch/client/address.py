@@ -12,15 +12,15 @@ def resolve(url: str | None, token: str | None) -> tuple[str, str | None]:
     The home's token goes to the home's own server only. Raises ServerUnreachable where no server is known.
     """
     home = Home.locate()
-    own = home.read_address()
-    chosen = url or os.environ.get("HPSEARCH_SERVER") or (own.url if own else None)
+    own = [address.url for address in home.read_addresses()]
+    chosen = url or os.environ.get("HPSEARCH_SERVER") or next(iter(own), None)
     if not chosen:
         raise ServerUnreachable(
             f"no server runs on the home {home.path}",
             hint="start one with `hpsearch serve`, or name one with HPSEARCH_SERVER",
         )
     secret = token or os.environ.get("HPSEARCH_TOKEN") or None
-    if secret is None and own is not None and chosen.rstrip("/") == own.url.rstrip("/"):
+    if secret is None and chosen.rstrip("/") in own:
         secret = home.read_token()
     return chosen, secret
 
@@ -29,5 +29,4 @@ def plain_allowed(url: str) -> bool:
     """Whether unencrypted HTTP may go to `url`: `HPSEARCH_ALLOW_HTTP` says so, or it is the home's own server."""
     if os.environ.get("HPSEARCH_ALLOW_HTTP", "").lower() in ("1", "true", "yes"):
         return True
-    own = Home.locate().read_address()
-    return own is not None and url.rstrip("/") == own.url.rstrip("/")
+    return url.rstrip("/") in [address.url for address in Home.locate().read_addresses()]
