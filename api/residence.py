@@ -16,17 +16,27 @@ LATEST = 20  # checkpoints of which one at least should be here
 
 
 @contextmanager
-def residence(db: Database, home: Home) -> Iterator[Residence]:
+def residence(db: Database, home: Home, *, passing: bool = False) -> Iterator[Residence]:
     """Live on the home for the time of the block. Raises Conflict where a server of another database does.
 
     A restored copy has its original's identity, and would sweep the files of whatever is deleted in it. Of two that
     come at once each sees the other: at most one stays.
     """
     place = identity.place(db)
-    own = Residence(home.servers, Resident(pid=os.getpid(), database=place))
+    own = Residence(home.servers, Resident(pid=os.getpid(), database=place, passing=passing))
     try:
         _refuse_strangers(own, home, place)
         yield own
+    finally:
+        own.leave()
+
+
+@contextmanager
+def waiting(home: Home) -> Iterator[None]:
+    """Have those who only pass see, for the time of the block, that a server wants to stay on the home."""
+    own = Residence(home.servers, Resident(pid=os.getpid(), database="", waits=True))
+    try:
+        yield
     finally:
         own.leave()
 

@@ -8,17 +8,23 @@ import json
 import os
 import secrets
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Resident:
-    """A server. `database` is where its database really is (`store.identity.place`); `url` is None until it listens."""
+    """A server. `database` is where its database really is (`store.identity.place`); `url` is None until it listens.
+
+    `passing`: it runs for the time of one command, and leaves when one `waits` that will stay.
+    """
 
     pid: int
     database: str
     url: str | None = None
+    passing: bool = False
+    waits: bool = False
 
 
 class Residence:
@@ -39,7 +45,11 @@ class Residence:
 
     def others(self) -> list[Resident]:
         """Those that live here beside this one, the newest first."""
-        return _living(self._path.parent, but=self._path)
+        return [one for one in _locked(self._path.parent, but=self._path) if not one.waits]
+
+    def is_wanted(self) -> bool:
+        """Whether a server waits for this one to leave."""
+        return any(one.waits for one in _locked(self._path.parent, but=self._path))
 
     def leave(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -60,11 +70,11 @@ class Residence:
 
 
 def living(folder: Path) -> list[Resident]:
-    """The servers whose records in `folder` are locked, the newest first."""
-    return _living(folder)
+    """The servers that live here by the records in `folder`, the newest first."""
+    return [one for one in _locked(folder) if not one.waits]
 
 
-def _living(folder: Path, but: Path | None = None) -> list[Resident]:
+def _locked(folder: Path, but: Path | None = None) -> list[Resident]:
     # Its own record is never opened: on NFS, closing it would let go of the lock.
     ages = {path: _age(path) for path in folder.glob("*.json") if path != but}
     found = (_read(path) for path in sorted(ages, key=ages.__getitem__, reverse=True))
@@ -81,9 +91,15 @@ def _read(path: Path) -> Resident | None:
     """None where its server has ended, or where it is no record."""
     try:
         with path.open("rb") as file:
-            return None if _is_free(file.fileno()) else Resident(**json.load(file))
-    except (OSError, ValueError, TypeError):
+            return None if _is_free(file.fileno()) else _parsed(json.load(file))
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
+
+
+def _parsed(raw: dict[str, Any]) -> Resident:
+    """What a newer program adds is passed over."""
+    known = {field.name for field in fields(Resident)}
+    return Resident(**{name: value for name, value in raw.items() if name in known})
 
 
 def _is_free(descriptor: int) -> bool:

@@ -24,6 +24,7 @@ def connected(server: str | None, token: str | None, home: Path | None) -> Itera
     Raises ServerUnreachable where the named server doesn't answer.
     """
     from hpsearch.cli.processes import start_server
+    from hpsearch.cli.show import note
 
     chosen = settings.resolve({"server": server, "token": token, "home": home})
     place = locate(chosen)
@@ -37,12 +38,30 @@ def connected(server: str | None, token: str | None, home: Path | None) -> Itera
         with home_client(place, address) as client:
             yield client
         return
-    companion = start_server(place.create(), chosen["database_url"].text)
+    companion = start_server(place.create(), chosen["database_url"].text, passing=True)
     try:
-        with home_client(place, settled(companion, place)) as client:
+        address = settled(companion, place)
+        if address.pid == companion.process.pid:
+            note(
+                f"no server runs on the home {place.path}: this command has started one for itself, {address.url}"
+            )
+        with home_client(place, address) as client:
             yield client
+    except ServerUnreachable:
+        _tell_who_came(companion, place)
+        raise
     finally:
         companion.stop(grace_seconds=STOP_SECONDS)
+
+
+def _tell_who_came(companion: "Companion", home: Home) -> None:
+    """Raises ServerUnreachable where the command's own server has ended because another one came to stay."""
+    address = running(home) if companion.ended else None
+    if address is not None:
+        raise ServerUnreachable(
+            f"the server that this command had started has left the home {home.path} to the one at {address.url}",
+            hint="run the command again: it asks that one",
+        )
 
 
 def locate(chosen: dict[str, settings.Setting]) -> Home:

@@ -87,9 +87,11 @@ def start(
     return Companion(name, process, log)
 
 
-def start_server(home: Home, database_url: str | None = None) -> Companion:
-    """Start the home's server on a free port of this machine; it isn't ready yet."""
+def start_server(home: Home, database_url: str | None = None, *, passing: bool = False) -> Companion:
+    """Start the home's server on a free port of this machine; it isn't ready yet. One that is `passing` leaves the home
+    to a server that comes to stay."""
     database = ["--database-url", database_url] if database_url else []
+    database += ["--passing"] if passing else []
     # --host: HPSEARCH_HOST is for servers that others reach; this one lives for one command.
     arguments = ["serve", "--host", "127.0.0.1", "--port", "0", "--home", str(home.path), *database]
     return start("server", arguments, home.logs / "server.log")
