@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hpsearch.errors import Conflict
+from hpsearch.errors import Conflict, Unavailable
 from hpsearch.home import Home
 from hpsearch.residents import Residence, Resident
 from hpsearch.service.maintenance import schema_state
@@ -23,7 +23,13 @@ def residence(db: Database, home: Home, *, passing: bool = False) -> Iterator[Re
     come at once each sees the other: at most one stays.
     """
     place = identity.place(db)
-    own = Residence(home.servers, Resident(pid=os.getpid(), database=place, passing=passing))
+    try:
+        own = Residence(home.servers, Resident(pid=os.getpid(), database=place, passing=passing))
+    except OSError as error:
+        raise Unavailable(
+            f"can't write to {home.servers}: {error.strerror}",
+            hint="free disk space there, or make it writable",
+        ) from None
     try:
         _refuse_strangers(own, home, place)
         yield own

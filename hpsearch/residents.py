@@ -3,7 +3,6 @@
 The kernel lets go of a killed process's lock, so nothing has to be tidied up before the next server may start.
 """
 
-import fcntl
 import json
 import os
 import secrets
@@ -11,6 +10,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows, where clients run: no record counts there
+    fcntl = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class Resident:
 
 
 class Residence:
-    """This process's own record among those in `folder`, from its making until `leave`."""
+    """This process's own record among those in `folder`, from its making until `leave`. Raises OSError where the disk
+    refuses."""
 
     def __init__(self, folder: Path, resident: Resident) -> None:
         self._path = folder / f"{secrets.token_hex(8)}.json"
@@ -61,9 +66,15 @@ class Residence:
         """A new file, locked before it has the name under which others see it: what they see is whole and locked."""
         temporary = self._path.with_suffix(".part")
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.write(descriptor, json.dumps(asdict(self._resident)).encode())
-        temporary.replace(self._path)
+        try:
+            if fcntl is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.write(descriptor, json.dumps(asdict(self._resident)).encode())
+            temporary.replace(self._path)
+        except OSError:
+            os.close(descriptor)
+            temporary.unlink(missing_ok=True)
+            raise
         before, self._lock = self._lock, descriptor
         if before is not None:
             os.close(before)
@@ -103,6 +114,8 @@ def _parsed(raw: dict[str, Any]) -> Resident:
 
 
 def _is_free(descriptor: int) -> bool:
+    if fcntl is None:
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -92,3 +92,11 @@ def test_a_restored_copy_takes_the_place_of_what_is_lost(live: Settings, copied:
     with open_resources(copied):
         assert len(list(live.home.servers.iterdir())) == 1
     assert list(live.home.servers.iterdir()) == []
+
+
+def test_a_home_that_takes_no_record_is_named(tmp_path: Path, hpsearch: Hpsearch) -> None:
+    home = Home(tmp_path / "home").create()
+    home.servers.write_text("a file")
+    refused = hpsearch("serve", "--port", 0, "--home", home.path)
+    assert refused.code == 1
+    assert f"can't write to {home.servers}: " in refused.err
