@@ -14,7 +14,8 @@ from api.auth import WORK, Gate
 from api.bodies import StrictRoute
 from api.checkpoints import Upload, checkpoint_folder, discard, receive
 from api.parameters import Caller, CheckpointName, Held, RunKey
-from api.resources import Resources, claim_home
+from api.residence import claim_home
+from api.resources import Resources
 from hpsearch.errors import HpsearchError, InvalidInput, LeaseLost, Unavailable
 from hpsearch.records import Checkpoint, Outcome, RunId, TokenId, WorkerId
 from hpsearch.sentences import problems_of

@@ -2,29 +2,31 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import anyio
-import fasteners
 
 from api.bell import Bell
 from api.checkpoints import discard, drop_older
 from api.disk import Disk
+from api.locks import locked
+from api.residence import claim_home, refuse_empty, refuse_lost, residence, warn_of_absent_files
 from api.settings import MIB, Settings
 from api.together import Together
-from hpsearch.errors import Conflict, InvalidInput
+from hpsearch.errors import InvalidInput
 from hpsearch.home import Home
 from hpsearch.records import Checkpoint, TokenId
+from hpsearch.residents import Residence
 from hpsearch.service import checkpoints, heartbeats, leases, reports, tokens
 from hpsearch.service.checkpoints import Kept, NewCheckpoint
 from hpsearch.service.clock import SteadyClock
 from hpsearch.service.heartbeats import Beat
 from hpsearch.service.reports import Stored
-from hpsearch.store import identity
-from hpsearch.store.engine import Database, sqlite_file
+from hpsearch.store.engine import Database
+from hpsearch.store.opening import opening
 from hpsearch.wire import CreateToken, HeartbeatResponse, LeaseRequest, LeaseResponse, ReportRequest
 
 Clock = Callable[[], datetime]
@@ -45,6 +47,7 @@ class Resources:
     work: Bell
     news: Bell
     disk: Disk
+    residence: Residence
     stopping: bool = False
     uploads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(UPLOADS_AT_ONCE))
     heartbeat: Together[Beat, HeartbeatResponse] = field(init=False)
@@ -107,83 +110,46 @@ class Resources:
 
 
 @contextmanager
-def open_resources(settings: Settings, clock: Clock | None = None) -> Iterator[Resources]:
+def open_resources(
+    settings: Settings, clock: Clock | None = None, *, passing: bool = False
+) -> Iterator[Resources]:
     """Lock home and database, open the database (migrated) and see to the local token.
 
-    Raises Conflict where another server runs on this home, or on the same SQLite file, and where the home keeps
-    another database's checkpoints.
+    `passing`: for the time of one command, and gives way to a server that comes to stay. Raises Conflict where another
+    one runs on this home, or on the same SQLite file, and where the home serves another database or keeps its
+    checkpoints.
     """
     settings.home.create()
-    with _locked(settings):
-        db = Database.open(settings.database)
-        try:
-            claim_home(db, settings.home)
-            chosen = clock or SteadyClock(db.wall_clock)
-            if settings.loopback:
-                ensure_local_token(db, settings.home, now=chosen())
-            disk = Disk(
-                settings.home.ballast,
-                ballast_bytes=int(settings.ballast_mib * MIB),
-                least_free=int(settings.min_free_mib * MIB),
-            )
-            yield Resources(settings=settings, db=db, clock=chosen, work=Bell(), news=Bell(), disk=disk)
-        finally:
-            db.close()
+    with locked(settings, passing=passing), _opened(settings, passing=passing) as (db, own):
+        claim_home(db, settings.home)
+        warn_of_absent_files(db, settings.home)
+        chosen = clock or SteadyClock(db.wall_clock)
+        if settings.loopback:
+            ensure_local_token(db, settings.home, now=chosen())
+        disk = Disk(
+            settings.home.ballast,
+            ballast_bytes=int(settings.ballast_mib * MIB),
+            least_free=int(settings.min_free_mib * MIB),
+        )
+        yield Resources(
+            settings=settings, db=db, clock=chosen, work=Bell(), news=Bell(), disk=disk, residence=own
+        )
 
 
 @contextmanager
-def _locked(settings: Settings) -> Iterator[None]:
-    """One server per home and SQLite file; any number per Postgres database, which may share a home."""
-    home, file = settings.home, sqlite_file(settings.database)
-    lock = fasteners.InterProcessReaderWriterLock(str(home.lock))
-    take = lock.acquire_read_lock if file is None else lock.acquire_write_lock
-    if not take(blocking=False):
-        address = home.read_address()
-        where = f" at {address.url} (process {address.pid})" if address else ""
-        raise Conflict(
-            f"another server runs on {home.path}{where}",
-            hint="use that one, stop it first, or choose another home with --home or HPSEARCH_HOME",
-        )
+def _opened(settings: Settings, *, passing: bool) -> Iterator[tuple[Database, Residence]]:
+    """The database, which is not written to before it is known to be the home's."""
+    refuse_lost(settings.home, settings.database)
+    db = Database.open(settings.database, migrate=False)
     try:
-        with nullcontext() if file is None else _sole_writer(file):
-            yield
+        with ExitStack() as held:
+            with opening(db.url):
+                own = held.enter_context(residence(db, settings.home, passing=passing))
+                refuse_empty(db, settings.home)
+                db.upgrade()
+            yield db, own
     finally:
-        (lock.release_read_lock if file is None else lock.release_write_lock)()
-
-
-@contextmanager
-def _sole_writer(file: Path) -> Iterator[None]:
-    # SQLite bears one writing process only: the WAL-reset bug (3.7.0 to 3.51.2) loses commits of two.
-    lock = fasteners.InterProcessLock(f"{file}.lock")
-    try:
-        free = lock.acquire(blocking=False)
-    except OSError:
-        free = True  # no such folder: opening the database says so
-    if not free:
-        raise Conflict(
-            f"another server, of another home, has the database {file} open",
-            hint="SQLite takes one server: stop that one, or use Postgres for several",
-        )
-    try:
-        yield
-    finally:
-        if lock.acquired:
-            lock.release()
-
-
-def claim_home(db: Database, home: Home) -> None:
-    """Each database numbers its own trials: two of them on one home would overwrite each other's checkpoints.
-
-    Raises Conflict where another one's lie there.
-    """
-    with db.read() as tx:
-        owner = identity.read(tx)
-    if not home.claim(owner):
-        raise Conflict(
-            f"the home {home.path} keeps the checkpoints of another database than {db.url.render_as_string()}",
-            hint="give this one a home of its own with --home or HPSEARCH_HOME; where the other database is gone "
-            f"for good, remove {home.checkpoints}",
-        )
+        db.close()
 
 
 def ensure_local_token(db: Database, home: Home, *, now: datetime) -> None:

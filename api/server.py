@@ -30,11 +30,15 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5  # for requests under way when the server is told to end
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104
+TICKS_A_SECOND = 10  # uvicorn's
 KEEP_ALIVE_SECONDS = 75  # longer than a worker's pause between heartbeats, so that connections are reused
 
 
-def serve(settings: Settings, *, ready: Callable[[ServerAddress], None] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM. `ready` is called once with the address that answers.
+def serve(
+    settings: Settings, *, ready: Callable[[ServerAddress], None] | None = None, passing: bool = False
+) -> None:
+    """Serve until SIGINT or SIGTERM. `ready` is called once with the address that answers; `passing` serves one command,
+    and ends too where a server comes to stay on the home.
 
     Raises Conflict where another server runs on the home, HpsearchError for a taken port, InvalidInput
     where others could reach a server that nobody could log in to.
@@ -44,7 +48,7 @@ def serve(settings: Settings, *, ready: Callable[[ServerAddress], None] | None =
     logs.configure(settings.log_level, sys.stderr)
     for sentence in idle_variables(os.environ):
         log.warning(sentence)
-    with _listening(settings, ready or _nobody) as (server, listener):
+    with _listening(settings, ready or _nobody, passing=passing) as (server, listener):
         memory.collect_less()
         server.run(sockets=[listener])
 
@@ -72,9 +76,9 @@ def _nobody(address: ServerAddress) -> None:
 
 @contextmanager
 def _listening(
-    settings: Settings, ready: Callable[[ServerAddress], None]
+    settings: Settings, ready: Callable[[ServerAddress], None], *, passing: bool = False
 ) -> Iterator[tuple["_Server", socket.socket]]:
-    with _no_new_home(settings), open_resources(settings) as held:
+    with _no_new_home(settings), open_resources(settings, passing=passing) as held:
         if not settings.loopback:
             require_token(held)
             # For commands on the server's own machine, as on a loopback server.
@@ -82,7 +86,7 @@ def _listening(
         with bind(settings.host, settings.port) as listener:
             address = ServerAddress(url=_url(settings.host, listener), pid=os.getpid())
             try:
-                yield _Server(held, address, ready), listener
+                yield _Server(held, address, ready, passing=passing), listener
             finally:
                 settings.home.forget_address()
 
@@ -147,7 +151,12 @@ class _Server(uvicorn.Server):
     """uvicorn that announces itself, and ends long polls and event streams before it waits for them."""
 
     def __init__(
-        self, held: Resources, address: ServerAddress, ready: Callable[[ServerAddress], None]
+        self,
+        held: Resources,
+        address: ServerAddress,
+        ready: Callable[[ServerAddress], None],
+        *,
+        passing: bool,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -166,17 +175,21 @@ class _Server(uvicorn.Server):
         self._held = held
         self.address = address
         self._ready = ready
+        self._passing = passing
         self._slow = SlowHeaders(held.settings.header_seconds)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._held.settings.home.write_address(self.address)
+        self._held.residence.listen(self.address.url)
         self._ready(self.address)
 
     async def on_tick(self, counter: int) -> bool:
         connections: set[Any] = self.server_state.connections
         self._slow.sweep(connections, time.monotonic())
         crowd.make_room(connections)
+        if self._passing and counter % TICKS_A_SECOND == 0 and self._held.residence.is_wanted():
+            self.should_exit = True
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

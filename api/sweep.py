@@ -4,7 +4,8 @@ import logging
 from collections.abc import Collection
 
 from api.checkpoints import drop, files_of
-from api.resources import Resources, claim_home
+from api.residence import claim_home
+from api.resources import Resources
 from hpsearch.errors import Conflict
 from hpsearch.records import StudyId
 from hpsearch.service import retention

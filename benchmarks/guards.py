@@ -232,7 +232,7 @@ GUARDS = (
     ),
     Guard(
         "lock: one server per SQLite file",
-        "api/resources.py",
+        "api/locks.py",
         "nullcontext() if file is None else _sole_writer(file)",
         "nullcontext()",
         ("tests/api/test_server.py::test_a_second_home_on_the_same_sqlite_file_is_refused",),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.errors import HpsearchError, NotFound, nearest
+from hpsearch.residents import living
 from hpsearch.secret import cleaned
 
 SERVE_FIRST = "run `hpsearch serve` on it first, or name another with --home"
@@ -63,6 +64,11 @@ class Home:
         return self.path / "server.lock"
 
     @property
+    def servers(self) -> Path:
+        """A record of each server that lives here, see `residents`."""
+        return self.path / "servers"
+
+    @property
     def ballast(self) -> Path:
         """Takes up space that the server gives back where the disk is full."""
         return self.path / "ballast"
@@ -106,12 +112,20 @@ class Home:
 
     def discard(self) -> None:
         """Undo `create` where nothing but what a start leaves lies there; else change nothing."""
-        traces = {self.lock.name, "hpsearch.db.lock", self.database_file.name, self.ballast.name}
+        traces = {
+            self.lock.name,
+            "hpsearch.db.lock",
+            self.database_file.name,
+            self.ballast.name,
+            self.servers.name,
+        }
         with suppress(OSError):
             if not {path.name for path in self.path.iterdir()} <= traces:
                 return
-            for name in traces:
+            for name in traces - {self.servers.name}:
                 (self.path / name).unlink(missing_ok=True)
+            if self.servers.exists():
+                self.servers.rmdir()
             self.path.rmdir()
 
     def _require(self, rights: int, done: str) -> None:
@@ -124,7 +138,13 @@ class Home:
 
     @property
     def _marks(self) -> tuple[Path, ...]:
-        return (self.path / "hpsearch.db", self.database_file, self.token_file, self.address_file)
+        return (
+            self.path / "hpsearch.db",
+            self.database_file,
+            self.token_file,
+            self.address_file,
+            self.servers,
+        )
 
     def read_token(self) -> str | None:
         """The local admin token, or None where no server has made one. Raises InvalidInput where something else
@@ -139,36 +159,60 @@ class Home:
         """Keep the token readable by its owner only (0600); the file appears whole or not at all."""
         self._write_private(self.token_file, token + "\n")
 
+    @property
+    def keeps_checkpoints(self) -> bool:
+        return self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+
+    def read_owner(self) -> str:
+        """The id of the database whose checkpoints lie here; "" where no server has told."""
+        try:
+            return self.database_file.read_text().strip()
+        except FileNotFoundError:
+            return ""
+
     def claim(self, database: str) -> bool:
         """Keep the checkpoints of the database with this id from now on. False, and nothing changed, where
         those of another one lie here."""
-        try:
-            owner = self.database_file.read_text().strip()
-        except FileNotFoundError:
-            owner = ""
+        owner = self.read_owner()
         if owner == database:
             return True
-        if owner and self.checkpoints.is_dir() and any(self.checkpoints.iterdir()):
+        if owner and self.keeps_checkpoints:
             return False
         self._write_private(self.database_file, database + "\n")
         return True
 
+    def read_addresses(self) -> list[ServerAddress]:
+        """Where this home's servers listen: those that live, the newest first, then the one that told last, which may
+        have been killed since: ask before trusting."""
+        found = [ServerAddress(one.url, one.pid) for one in living(self.servers) if one.url is not None]
+        told = self._read_told()
+        return found if told is None or told in found else [*found, told]
+
     def read_address(self) -> ServerAddress | None:
-        """Where this home's server listens, or None. A killed server leaves the file: ask before trusting."""
-        try:
-            raw = json.loads(self.address_file.read_text())
-            return ServerAddress(url=str(raw["url"]), pid=int(raw["pid"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        """The first of `read_addresses`."""
+        return next(iter(self.read_addresses()), None)
 
     def write_address(self, address: ServerAddress) -> None:
         self._write_private(self.address_file, json.dumps({"url": address.url, "pid": address.pid}) + "\n")
 
     def forget_address(self) -> None:
-        """This process's server ends; where another one of the home has told its address since, that stays."""
-        known = self.read_address()
-        if known is None or known.pid == os.getpid():
+        """This process's server ends: another one that lives is told of in its place. Where another one has told its
+        address since, that stays."""
+        known = self._read_told()
+        if known is not None and known.pid != os.getpid():
+            return
+        other = next((one for one in self.read_addresses() if one != known), None)
+        if other is None:
             self.address_file.unlink(missing_ok=True)
+        else:
+            self.write_address(other)
+
+    def _read_told(self) -> ServerAddress | None:
+        try:
+            raw = json.loads(self.address_file.read_text())
+            return ServerAddress(url=str(raw["url"]), pid=int(raw["pid"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def _write_private(self, path: Path, text: str) -> None:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

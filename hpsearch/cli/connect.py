@@ -28,6 +28,7 @@ def connected(
     NotFound where there is no such home.
     """
     from hpsearch.cli.processes import start_server
+    from hpsearch.cli.show import note
 
     chosen = settings.resolve({"server": server, "token": token, "home": home})
     place = locate(chosen)
@@ -43,12 +44,30 @@ def connected(
         return
     if not new_home:
         place.existing()
-    companion = start_server(place.create(), chosen["database_url"].text)
+    companion = start_server(place.create(), chosen["database_url"].text, passing=True)
     try:
-        with home_client(place, settled(companion, place)) as client:
+        address = settled(companion, place)
+        if address.pid == companion.process.pid:
+            note(
+                f"no server runs on the home {place.path}: this command has started one for itself, {address.url}"
+            )
+        with home_client(place, address) as client:
             yield client
+    except ServerUnreachable:
+        _tell_who_came(companion, place)
+        raise
     finally:
         companion.stop(grace_seconds=STOP_SECONDS)
+
+
+def _tell_who_came(companion: "Companion", home: Home) -> None:
+    """Raises ServerUnreachable where the command's own server has ended because another one came to stay."""
+    address = running(home) if companion.ended else None
+    if address is not None:
+        raise ServerUnreachable(
+            f"the server that this command had started has left the home {home.path} to the one at {address.url}",
+            hint="run the command again: it asks that one",
+        )
 
 
 def locate(chosen: dict[str, settings.Setting]) -> Home:
@@ -57,18 +76,20 @@ def locate(chosen: dict[str, settings.Setting]) -> Home:
 
 
 def running(home: Home) -> ServerAddress | None:
-    """The server that runs on this home, or None. It is asked without the token: the port may be another's."""
+    """A server that runs on this home, or None."""
+    return next((address for address in home.read_addresses() if _answers(address)), None)
+
+
+def _answers(address: ServerAddress) -> bool:
+    """It is asked without the token: the port may be another's."""
     from hpsearch.client import Client
 
-    address = home.read_address()
-    if address is None:
-        return None
     try:
         with Client(address.url, patience_seconds=0, timeout=5) as client:
             client.version()
     except HpsearchError:
-        return None
-    return address
+        return False
+    return True
 
 
 def settled(companion: "Companion", home: Home) -> ServerAddress:
@@ -92,12 +113,11 @@ def home_client(home: Home, address: ServerAddress) -> "Client":
 
 
 def named_client(url: str, token: str | None, home: Home) -> "Client":
-    """A client of a server by URL. The home's token is used only where that URL is the home's own server."""
+    """A client of a server by URL. The home's token is used only where that URL is a server of the home."""
     from hpsearch.client import Client
     from hpsearch.client.problems import PlainHttp
 
-    address = home.read_address()
-    own = address is not None and same_server(address.url, url)
+    own = any(same_server(address.url, url) for address in home.read_addresses())
     secret = token or (home.read_token() if own else None)
     try:
         with Client(url, secret, patience_seconds=0) as client:
@@ -121,10 +141,10 @@ def coming_token(url: str, home: Home) -> str | None:
     """The home's token where `url` is its server, or the address of this machine at which it may be about to start."""
     from hpsearch.cli.processes import alive
 
-    address = home.read_address()
-    if address is not None and same_server(address.url, url):
+    addresses = home.read_addresses()
+    if any(same_server(address.url, url) for address in addresses):
         return home.read_token()
-    starts_yet = address is None or not alive(address.pid)
+    starts_yet = not any(alive(address.pid) for address in addresses)
     return home.read_token() if starts_yet and is_loopback(server_url(url)) else None
 
 

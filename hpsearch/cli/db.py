@@ -37,14 +37,19 @@ def upgrade(home: HomeDir = None, database_url: DatabaseUrl = None, json: Json =
 
 
 @app.command("check")
-def check(home: HomeDir = None, database_url: DatabaseUrl = None, json: Json = False) -> None:
+def check(
+    home: HomeDir = None,
+    database_url: DatabaseUrl = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Look at checkpoints' sizes only.")] = False,
+    json: Json = False,
+) -> None:
     """Examine schema, database and checkpoint files; exit code 1 where something is wrong."""
     from hpsearch.cli import show
     from hpsearch.cli.dbcheck import examine, require_file
 
     place, url = _place(home, database_url)
     require_file(place, url)
-    found = examine(place, url)
+    found = examine(place, url, quick=quick)
     if json:
         show.document(found)
     else:
@@ -60,23 +65,43 @@ def backup(
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
-    """Copy database and checkpoints to a new folder, also while the server runs (SQLite)."""
+    """Copy database and checkpoints to a new folder, also while the server runs (SQLite); exit code 1 where
+    checkpoints are missing or damaged."""
     from hpsearch.cli import show
-    from hpsearch.cli.dbcheck import require_file, save
-    from hpsearch.errors import InvalidInput
+    from hpsearch.cli.checkpoint_files import Fault, counted
+    from hpsearch.cli.dbcheck import require_file
+    from hpsearch.cli.dbsave import save
+    from hpsearch.errors import HpsearchError, InvalidInput
+    from hpsearch.store.engine import sqlite_file
 
     place, url = _place(home, database_url)
-    if not url.startswith("sqlite"):
+    database = sqlite_file(url)
+    if database is None:
         raise InvalidInput(
             "a Postgres database is saved by its own tools",
             hint=f"pg_dump --format=custom --file=hpsearch.dump URL, and a copy of {place.checkpoints}",
         )
     require_file(place, url)
-    saved = save(place, target)
+    saved = save(place, database, target)
     if json:
-        show.document(saved)
+        missing = sum(fault is Fault.MISSING for fault in saved.wrong.values())
+        damaged = len(saved.wrong) - missing
+        show.document(
+            {
+                "checkpoints": saved.checkpoints,
+                "missing": missing,
+                "damaged": damaged,
+                "replaced": saved.replaced,
+            }
+        )
     else:
-        show.note(f"{target}: the database and {saved['checkpoints']} checkpoints")
+        without = f", without {saved.replaced} that newer ones replaced meanwhile" if saved.replaced else ""
+        show.note(f"{target}: the database and {saved.checkpoints} checkpoints{without}")
+    if saved.wrong:
+        raise HpsearchError(
+            f"the home {place.path} is damaged, and so is its backup: {counted(saved.files, saved.wrong)}",
+            hint="keep an older backup that has them; a trial whose checkpoint is lost starts afresh",
+        )
 
 
 @app.command("prune")

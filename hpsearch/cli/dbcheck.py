@@ -1,91 +1,90 @@
-"""A home's database and checkpoints, examined and saved."""
+"""A home's database and checkpoints, examined."""
 
 import os
-import shutil
-from pathlib import Path
+from collections.abc import Mapping
 
-from hpsearch.errors import HpsearchError, NotFound
+from hpsearch.cli.checkpoint_files import faults, said
+from hpsearch.errors import NotFound
 from hpsearch.home import Home
 from hpsearch.service.maintenance import schema_state
-from hpsearch.store import backup
-from hpsearch.store.engine import Database
+from hpsearch.store import backup, identity, stored_files
+from hpsearch.store.engine import Database, sqlite_file
+from hpsearch.store.migrate import State
 from hpsearch.store.opening import opening
 
-FILE = "hpsearch.db"
+SCHEMA: Mapping[State, str] = {
+    "current": "ok",
+    "behind": "behind; `hpsearch db upgrade` brings it up to date",
+    "empty": "empty; `hpsearch db upgrade` brings it up to date",
+    "newer": "newer than this program; upgrade hpsearch itself",
+    "foreign": "another program's; give hpsearch a database of its own",
+}
+NOT_EXAMINED = "not examined"
 
 
-def examine(home: Home, url: str) -> dict[str, str]:
-    """What was examined -> "ok" or what is wrong. Raises HpsearchError where there is no database."""
-    found = {}
-    if url.startswith("sqlite"):
-        file = _file(url)
-        damage = backup.damage(file)
-        found["database"] = "; ".join(damage) or "ok"
-        found["checkpoints"] = _files_said(home, backup.stored_files(file)) if not damage else "not examined"
+def examine(home: Home, url: str, *, quick: bool = False) -> dict[str, str]:
+    """What was examined -> "ok" or what is wrong. Raises HpsearchError where there is no database.
+
+    `quick` leaves the checkpoints' contents unread.
+    """
+    found = {"database": "ok", "schema": NOT_EXAMINED, "home": NOT_EXAMINED, "checkpoints": NOT_EXAMINED}
+    damage = _damage(url)
+    if damage:
+        return {**found, "database": "; ".join(damage)}
     database = Database.open(url, migrate=False)
     try:
         with opening(database.url):
             state = schema_state(database)
+        found["schema"] = SCHEMA[state]
+        if state == "current":
+            found["home"] = _owner(home, database)
+        if state in ("current", "behind"):
+            found["checkpoints"] = _checkpoints(home, database, quick=quick)
     finally:
         database.close()
-    found["schema"] = "ok" if state == "current" else f"{state}; `hpsearch db upgrade` brings it up to date"
     return found
 
 
-def save(home: Home, target: Path) -> dict[str, int]:
-    """A new folder that can serve as a home: the database, then the checkpoints that it speaks of.
-
-    The tokens in it are digests; the home's own token is not copied. Raises HpsearchError where the folder is
-    not empty or can't be written.
-    """
-    try:
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(target.iterdir()):
-            raise HpsearchError(f"{target} is not empty", hint="name a new folder")
-    except OSError as error:
-        raise HpsearchError(f"can't make {target}: {error.strerror}") from None
-    backup.copy(_file(home.database_url), target / FILE)
-    files = backup.stored_files(target / FILE)
-    saved = sum(_save_file(home.checkpoints, Home(target).checkpoints, file) for file in files)
-    return {"checkpoints": saved, "missing": len(files) - saved}
+def _damage(url: str) -> list[str]:
+    """What is wrong with a SQLite file. Postgres looks after its own."""
+    file = sqlite_file(url)
+    return [] if file is None else backup.damage(file)
 
 
-def _save_file(source: Path, target: Path, file: backup.StoredFile) -> bool:
-    """Whether it was there: between copy and now, a newer one may have taken its place."""
-    absolute = source / file.path
-    copied = target / absolute.relative_to(source)
-    try:
-        copied.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copyfile(absolute, copied)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise HpsearchError(f"can't write {copied}: {error.strerror}") from None
-    return True
+def _owner(home: Home, database: Database) -> str:
+    with database.read() as tx:
+        mine = identity.read(tx)
+    strange = home.keeps_checkpoints and home.read_owner() not in ("", mine)
+    return f"{home.path} keeps the checkpoints of another database" if strange else "ok"
 
 
-def _files_said(home: Home, files: list[backup.StoredFile]) -> str:
-    lost = [file.path for file in files if _size(home.checkpoints / file.path) != file.size]
-    return "ok" if not lost else f"{len(lost)} of {len(files)} missing or cut short, first {lost[0]}"
+def _checkpoints(home: Home, database: Database, *, quick: bool) -> str:
+    files = _listed(database)
+    wrong = faults(home, files, quick=quick)
+    if wrong:
+        # Where a server runs, newer ones may have taken the place of some meanwhile.
+        still = set(_listed(database))
+        wrong = {file: fault for file, fault in wrong.items() if file in still}
+    return said(home, files, wrong)
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
+def _listed(database: Database) -> list[stored_files.StoredFile]:
+    with database.read() as tx:
+        return stored_files.listed(tx)
 
 
 def require_file(home: Home, url: str) -> None:
     """Raises NotFound where a SQLite URL names no file: only a server makes a database, and its home."""
     if url == home.database_url:
         home.existing()
-    if url.startswith("sqlite") and not os.path.isfile(_file(url)):  # noqa: PTH113 - false where it can't be read
+    file = sqlite_file(url)
+    if file is None or os.path.isfile(file):  # noqa: PTH113 - false where it can't be read
+        return
+    if home.keeps_checkpoints:
         raise NotFound(
-            f"there is no database {_file(url)}",
-            hint="`hpsearch serve` makes one; or name its home with --home",
+            f"there is no database {file}, though the home {home.path} keeps the checkpoints of one",
+            hint="restore it from a backup",
         )
-
-
-def _file(url: str) -> Path:
-    return Path(url.removeprefix("sqlite:///"))
+    raise NotFound(
+        f"there is no database {file}", hint="`hpsearch serve` makes one; or name its home with --home"
+    )

@@ -70,8 +70,8 @@ def _server(chosen: dict[str, settings.Setting], home: Home, wait_seconds: float
     url = chosen["server"].text
     if url is not None:
         return url, chosen["token"].text or coming_token(url, home)
-    address = wait_for_address(home, wait_seconds) if wait_seconds else home.read_address()
-    if address is None or (not wait_seconds and running(home) is None):
+    address = wait_for_address(home, wait_seconds) if wait_seconds else running(home)
+    if address is None:
         raise ServerUnreachable(
             f"no server runs on the home {home.path}",
             hint="name one with --server URL, or start one with `hpsearch serve`",

@@ -37,3 +37,4 @@ Slots = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Parent = Annotated[int | None, typer.Option("--parent", hidden=True)]
+Passing = Annotated[bool, typer.Option("--passing", hidden=True)]

@@ -87,9 +87,11 @@ def start(
     return Companion(name, process, log)
 
 
-def start_server(home: Home, database_url: str | None = None) -> Companion:
-    """Start the home's server on a free port of this machine; it isn't ready yet."""
+def start_server(home: Home, database_url: str | None = None, *, passing: bool = False) -> Companion:
+    """Start the home's server on a free port of this machine; it isn't ready yet. One that is `passing` leaves the home
+    to a server that comes to stay."""
     database = ["--database-url", database_url] if database_url else []
+    database += ["--passing"] if passing else []
     # --host: HPSEARCH_HOST is for servers that others reach; this one lives for one command.
     arguments = ["serve", "--host", "127.0.0.1", "--port", "0", "--home", str(home.path), *database]
     return start("server", arguments, home.logs / "server.log")
@@ -99,9 +101,9 @@ def wait_for_server(server: Companion, home: Home) -> ServerAddress:
     """Where `server` listens. Raises HpsearchError where it ended or did not come up."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        address = home.read_address()
-        if address is not None and address.pid == server.process.pid:
-            return address
+        for address in home.read_addresses():
+            if address.pid == server.process.pid:
+                return address
         server.check()
         time.sleep(POLL_SECONDS)
     raise ServerUnreachable(
@@ -112,11 +114,13 @@ def wait_for_server(server: Companion, home: Home) -> ServerAddress:
 def wait_for_address(home: Home, seconds: float) -> ServerAddress | None:
     """The address of the server that starts on this home now, or None after `seconds`."""
     deadline = time.monotonic() + seconds
-    while (address := home.read_address()) is None or not alive(address.pid):
+    while True:
+        for address in home.read_addresses():
+            if alive(address.pid):
+                return address
         if time.monotonic() >= deadline:
             return None
         time.sleep(POLL_SECONDS)
-    return address
 
 
 def alive(pid: int) -> bool:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hpsearch.cli.options import DatabaseUrl, HomeDir, Parent
+from hpsearch.cli.options import DatabaseUrl, HomeDir, Parent, Passing
 
 
 def serve(
@@ -15,6 +15,7 @@ def serve(
     home: HomeDir = None,
     database_url: DatabaseUrl = None,
     parent: Parent = None,
+    passing: Passing = False,
 ) -> None:
     """Run a server: it plans studies and hands their trials to workers."""
     import importlib
@@ -31,6 +32,7 @@ def serve(
     server = importlib.import_module("api.server")
     environment = importlib.import_module("api.environment")
     server.serve(
+        passing=passing,
         ready=lambda address: typer.echo(
             f"listening on {_bound(address.url, chosen['host'].text or '')}, home {place.path}", err=True
         ),

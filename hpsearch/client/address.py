@@ -15,8 +15,8 @@ def resolve(url: str | None, token: str | None) -> tuple[str, str | None]:
     for what can't be an address or a token.
     """
     home = Home.locate()
-    own = home.read_address()
-    chosen = url or os.environ.get("HPSEARCH_SERVER") or (own.url if own else None)
+    own = [address.url for address in home.read_addresses()]
+    chosen = url or os.environ.get("HPSEARCH_SERVER") or next(iter(own), None)
     if not chosen:
         raise ServerUnreachable(
             f"no server runs on the home {home.path}",
@@ -25,7 +25,7 @@ def resolve(url: str | None, token: str | None) -> tuple[str, str | None]:
     given = cleaned(token, "the argument `token`") or cleaned(
         os.environ.get("HPSEARCH_TOKEN"), "HPSEARCH_TOKEN"
     )
-    if given is None and own is not None and same_server(chosen, own.url):
+    if given is None and any(same_server(chosen, one) for one in own):
         given = home.read_token()
     return chosen, given
 
@@ -34,5 +34,4 @@ def plain_allowed(url: str) -> bool:
     """Whether unencrypted HTTP may go to `url`: `HPSEARCH_ALLOW_HTTP` says so, or it is the home's own server."""
     if os.environ.get("HPSEARCH_ALLOW_HTTP", "").lower() in ("1", "true", "yes"):
         return True
-    own = Home.locate().read_address()
-    return own is not None and same_server(url, own.url)
+    return any(same_server(url, address.url) for address in Home.locate().read_addresses())

@@ -7,23 +7,21 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch.errors import HpsearchError, NotFound, Unavailable
+from hpsearch.errors import DiskFull, HpsearchError, NotFound, Unavailable
 from hpsearch.store.sqlite import refuse_empty
+from hpsearch.store.stored_files import StoredFile
 
 PAGES = 4_096  # copied at a time; the server's writer waits no longer than that takes
 BUSY_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class StoredFile:
-    """A checkpoint as its row has it. `path` is relative to the home's checkpoints (in old rows absolute)."""
-
-    path: str
-    size: int
-    sha256: str
+def require(database: Path) -> None:
+    """Raises NotFound where there is no such file, Unavailable where it is empty."""
+    if not os.path.isfile(database):  # noqa: PTH113 - false where its folder can't be read
+        raise NotFound(f"there is no database {database}", hint="name its home with --home")
+    refuse_empty(database)
 
 
 def copy(database: Path, target: Path) -> None:
@@ -31,17 +29,32 @@ def copy(database: Path, target: Path) -> None:
     the target exists or can't be written, Unavailable where the copy is damaged."""
     try:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except OSError as error:
-        raise HpsearchError(f"can't write {target}: {error.strerror}") from None
-    try:
         with _reading(database) as source, closing(sqlite3.connect(target)) as copied:
             source.backup(copied, pages=PAGES)
+            copied.execute("PRAGMA journal_mode = DELETE")  # one file, until a server writes to it
         problems = damage(target)
         _sync(target)
+    except OSError as error:
+        raise HpsearchError(f"can't write {target}: {error.strerror}") from None
     except sqlite3.Error as error:
-        raise Unavailable(f"can't copy {database}: {error}") from None
+        # Which of the two files an error is about, SQLite does not tell; but nothing is written to the source.
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise DiskFull(
+                f"can't write {target}: its disk is full",
+                hint="free disk space there, or name a folder elsewhere",
+            ) from None
+        raise Unavailable(f"can't copy {database} to {target}: {error}") from None
     if problems:
         raise Unavailable(f"the copy of {database} is damaged: {problems[0]}")
+
+
+def finish(unfinished: Path, target: Path) -> None:
+    """Give the copy the name under which it is served. Raises HpsearchError where the disk refuses."""
+    try:
+        unfinished.rename(target)
+        _sync(target)
+    except OSError as error:
+        raise HpsearchError(f"can't write {target}: {error.strerror}") from None
 
 
 def damage(database: Path) -> list[str]:
@@ -67,9 +80,7 @@ def stored_files(database: Path) -> list[StoredFile]:
 
 @contextmanager
 def _reading(database: Path) -> Iterator[sqlite3.Connection]:
-    if not os.path.isfile(database):  # noqa: PTH113 - false where its folder can't be read
-        raise NotFound(f"there is no database {database}", hint="name its home with --home")
-    refuse_empty(database)
+    require(database)
     with closing(_connected(database)) as connection:
         connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
         yield connection

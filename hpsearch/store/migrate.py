@@ -8,10 +8,13 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from hpsearch import migrations
 from hpsearch.errors import InvalidInput
+from hpsearch.store.tables import metadata
+
+State = Literal["current", "behind", "newer", "empty", "foreign"]
 
 # Any constant: servers that start together on one Postgres migrate one after the other.
 ADVISORY_LOCK = 0x68707365
@@ -19,11 +22,17 @@ ADVISORY_LOCK = 0x68707365
 
 def upgrade(connection: Connection) -> None:
     """Apply the missing migrations inside the connection's transaction. Raises InvalidInput for a database
-    whose schema is newer than this program."""
+    whose schema is newer than this program, or another program's."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL lock_timeout = '60s'"))
         connection.execute(text("SET LOCAL statement_timeout = '60s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+    if state(connection) == "foreign":
+        raise InvalidInput(
+            f"the database {connection.engine.url.render_as_string()} is another program's, which has tables of "
+            "the same names",
+            hint="give hpsearch a database of its own",
+        )
     try:
         command.upgrade(config(connection), "head")
     except CommandError as error:
@@ -42,13 +51,16 @@ def config(connection: Connection) -> Config:
     return made
 
 
-def state(connection: Connection) -> Literal["current", "behind", "newer", "empty"]:
-    """How the database's schema compares with this program's; `newer` is another version's, in a rolling upgrade."""
+def state(connection: Connection) -> State:
+    """How the database's schema compares with this program's; `newer` is another version's, in a rolling upgrade, and
+    `foreign` another program's."""
     found = MigrationContext.configure(connection).get_current_revision()
     script = ScriptDirectory.from_config(config(connection))
-    if found is None:
-        return "empty"
     if found == script.get_current_head():
         return "current"
-    known = {revision.revision for revision in script.walk_revisions()}
-    return "behind" if found in known else "newer"
+    if found in {revision.revision for revision in script.walk_revisions()}:
+        return "behind"
+    tables = set(inspect(connection).get_table_names())
+    if found is None:
+        return "foreign" if tables & set(metadata.tables) else "empty"
+    return "newer" if "identity" in tables else "foreign"  # every version to come has that

@@ -223,7 +223,7 @@ def test_why_a_command_s_own_server_did_not_start_is_told_with_what_to_do(
     assert home.claim("another")
     (home.checkpoints / "1").mkdir(parents=True)
     said = " ".join(hpsearch("study", "list", "--home", home.path).err.split())
-    assert "keeps the checkpoints of another database" in said
+    assert "keeps the checkpoints of a database that is lost" in said
     assert f"remove {home.checkpoints}" in said
 
 

@@ -1,5 +1,6 @@
 """What is saved can be served again: `hpsearch db backup`, and Postgres's own tools as the README says."""
 
+import errno
 import json
 import re
 import shutil
@@ -7,6 +8,7 @@ import sqlite3
 import subprocess
 import warnings
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,11 @@ from hpsearch.store import backup
 from hpsearch.store.engine import Database
 from tests.api.scenes import API, grid_spec, lease, post_spec, register
 from tests.api.test_checkpoints import digest, put
-from tests.cli.conftest import Hpsearch, _apart, hpsearch
+from tests.cli.conftest import Hpsearch, _apart, _own_log, hpsearch
 from tests.conftest import Postgres
 from tests.operations.served import asking
 
-__all__ = ["_apart", "hpsearch"]
+__all__ = ["_apart", "_own_log", "hpsearch"]
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
@@ -60,8 +62,9 @@ def test_a_backup_of_a_running_server_can_serve_in_its_place(
         before = seen(http, trial)
         answer = hpsearch("db", "backup", target, "--home", settings.home.path, "--json")
         assert answer.code == 0, answer.err
-        assert json.loads(answer.out) == {"checkpoints": 1, "missing": 0}
+        assert json.loads(answer.out) == {"checkpoints": 1, "missing": 0, "damaged": 0, "replaced": 0}
         http.delete(f"{API}/studies/a-grid")  # what happens afterwards is not in it
+    assert {path.name for path in target.iterdir()} == {"hpsearch.db", "checkpoints"}
     assert (target / "hpsearch.db").stat().st_mode & 0o777 == 0o600
     assert not (target / "token").exists()
     restored = settings.model_copy(update={"home": Home(target)})
@@ -82,6 +85,110 @@ def test_a_backup_never_writes_over_anything(settings: Settings, tmp_path: Path,
     nothing = hpsearch("db", "backup", tmp_path / "new", "--home", tmp_path / "none")
     assert nothing.code == 3
     assert "there is no home" in nothing.err
+    assert not (tmp_path / "new").exists()
+
+
+class CrampedDisk(sqlite3.Connection):
+    """What is written through it has room for a few pages."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.execute("PRAGMA max_page_count = 5")
+
+
+@pytest.mark.parametrize("full", ["database", "checkpoints"])
+def test_a_backup_that_finds_the_disk_full_names_it_and_leaves_nothing(
+    full: str, settings: Settings, tmp_path: Path, hpsearch: Hpsearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as http:
+        http.headers["Authorization"] = f"Bearer {settings.home.read_token()}"
+        fill(http)
+
+    def no_space(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if full == "database":
+        monkeypatch.setattr(backup.sqlite3, "connect", partial(sqlite3.connect, factory=CrampedDisk))
+    else:
+        monkeypatch.setattr(shutil, "copyfile", no_space)
+    before = {*tmp_path.iterdir()}
+    (tmp_path / "there").mkdir()
+    for target in (tmp_path / "a" / "new", tmp_path / "there"):
+        answer = hpsearch("db", "backup", target, "--home", settings.home.path)
+        assert answer.code == 1
+        assert f"can't write {target}/" in answer.err
+        assert len(answer.err.splitlines()) <= 2
+    assert {*tmp_path.iterdir()} == {*before, tmp_path / "there"}  # which was there
+    assert not list((tmp_path / "there").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("found", "counts", "said"),
+    [
+        (None, {"missing": 1, "damaged": 0}, "1 missing"),
+        (b"cut", {"missing": 0, "damaged": 1}, "1 not of their size"),
+        (b"WEIGHTS", {"missing": 0, "damaged": 1}, "1 not what was stored"),
+    ],
+)
+def test_a_backup_of_a_damaged_home_is_made_and_says_so(
+    found: bytes | None,
+    counts: dict[str, int],
+    said: str,
+    settings: Settings,
+    tmp_path: Path,
+    hpsearch: Hpsearch,
+) -> None:
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as http:
+        http.headers["Authorization"] = f"Bearer {settings.home.read_token()}"
+        fill(http)
+    (file,) = settings.home.path.rglob("*.safetensors")
+    file.unlink()
+    if found is not None:
+        file.write_bytes(found)
+    answer = hpsearch("db", "backup", tmp_path / "new", "--home", settings.home.path, "--json")
+    assert answer.code == 1
+    assert json.loads(answer.out) == {"checkpoints": 0, **counts, "replaced": 0}
+    assert f"{settings.home.path} is damaged" in answer.err
+    assert f"of 1 checkpoint files {said}" in answer.err
+    assert (tmp_path / "new" / "hpsearch.db").stat().st_size > 0
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_saved_is_no_damage(
+    settings: Settings, tmp_path: Path, hpsearch: Hpsearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as http:
+        http.headers["Authorization"] = f"Bearer {settings.home.read_token()}"
+        fill(http)
+
+    def gone(source: Path, target: Path) -> None:
+        with sqlite3.connect(settings.home.path / "hpsearch.db") as connection:
+            connection.execute("UPDATE checkpoints SET path = '1/1/newer.safetensors'")
+        connection.close()
+        raise FileNotFoundError
+
+    monkeypatch.setattr(shutil, "copyfile", gone)
+    answer = hpsearch("db", "backup", tmp_path / "new", "--home", settings.home.path, "--json")
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out) == {"checkpoints": 0, "missing": 0, "damaged": 0, "replaced": 1}
+
+
+def test_an_empty_database_is_one_that_was_lost(
+    settings: Settings, hpsearch: Hpsearch, tmp_path: Path
+) -> None:
+    file = settings.home.create().path / "hpsearch.db"
+    file.touch()
+    for command in (
+        ["serve", "--port", "0"],
+        ["db", "check"],
+        ["db", "upgrade"],
+        ["db", "backup", tmp_path / "new"],
+    ):
+        answer = hpsearch(*command, "--home", settings.home.path)
+        assert answer.code == 1
+        assert f"the database {file} is empty" in " ".join(answer.err.split())
+        assert "restore a backup or remove it" in answer.err
+        assert file.stat().st_size == 0
+    assert not (tmp_path / "new").exists()
 
 
 def test_check_finds_what_is_wrong(settings: Settings, hpsearch: Hpsearch) -> None:
@@ -94,7 +201,7 @@ def test_check_finds_what_is_wrong(settings: Settings, hpsearch: Hpsearch) -> No
     file.write_bytes(b"cut")
     short = hpsearch("db", "check", "--home", home, "--json")
     assert short.code == 1
-    assert "1 of 1 missing or cut short" in json.loads(short.out)["checkpoints"]
+    assert "of 1 checkpoint files 1 not of their size" in json.loads(short.out)["checkpoints"]
     database = home / "hpsearch.db"
     damaged = bytearray(database.read_bytes())
     damaged[8_192:12_288] = b"\xff" * 4_096

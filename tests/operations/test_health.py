@@ -46,7 +46,7 @@ def test_a_database_that_is_gone_is_not_ready(settings: Settings) -> None:
         assert answer.json()["checks"]["database"] != "ok"
 
 
-@pytest.mark.parametrize(("revision", "state", "status"), [("0000", "newer", 200), (None, "empty", 503)])
+@pytest.mark.parametrize(("revision", "state", "status"), [("0000", "newer", 200), (None, "foreign", 503)])
 def test_the_schema_is_compared_over_each_database(
     database_url: str, tmp_path: Path, revision: str | None, state: str, status: int
 ) -> None:
