@@ -1,5 +1,6 @@
 """Tokens: only admins make, see and revoke them."""
 
+import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -17,7 +18,9 @@ router = APIRouter(tags=["tokens"], route_class=StrictRoute, dependencies=[Depen
 @router.post("/tokens", operation_id="create_token", status_code=201)
 def create_token(body: CreateToken, held: Held) -> TokenCreated:
     """The answer is the only place where the secret is ever shown."""
-    return tokens.create(held.db, body, now=held.clock())
+    created = tokens.create(held.db, body, now=held.clock())
+    _log("token created", created.token)
+    return created
 
 
 @router.get("/tokens", operation_id="list_tokens")
@@ -31,5 +34,12 @@ def revoke_token(token: Annotated[TokenId, Path(ge=1, lt=2**63)], held: Held, re
     gate: Gate = request.app.state.gate
     revoked = tokens.revoke(held.db, token, now=held.clock())
     gate.known.forget()
+    _log("token revoked", revoked)
     held.ring()
     return revoked
+
+
+def _log(event: str, token: Token) -> None:
+    # What is called a token and is not a number is hidden there.
+    told = {"token": token.id, "named": token.name, "scope": token.scope}
+    logging.getLogger("api").info(event, extra=told)

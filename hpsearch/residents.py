@@ -87,7 +87,9 @@ def living(folder: Path) -> list[Resident]:
 
 def _locked(folder: Path, but: Path | None = None) -> list[Resident]:
     # Its own record is never opened: on NFS, closing it would let go of the lock.
-    ages = {path: _age(path) for path in folder.glob("*.json") if path != but}
+    ages: dict[Path, int] = {}
+    with suppress(OSError):  # a home that this user can't read has no servers for them
+        ages = {path: _age(path) for path in folder.glob("*.json") if path != but}
     found = (_read(path) for path in sorted(ages, key=ages.__getitem__, reverse=True))
     return [resident for resident in found if resident is not None]
 

@@ -3,11 +3,9 @@
 import hashlib
 import hmac
 import itertools
-import logging
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from hpsearch.errors import Conflict, NotFound
 from hpsearch.records import Token, TokenId
@@ -18,8 +16,6 @@ from hpsearch.wire import CreateToken, TokenCreated, TokenList
 MARK = "hps_"  # by which scanners recognise a leaked secret
 PREFIX_LENGTH = 12
 SECRET_LENGTH = len(MARK) + 43  # 32 bytes in base64url
-
-log = logging.getLogger(__name__)
 
 
 @retried
@@ -41,7 +37,6 @@ def create(db: Database, body: CreateToken, *, now: datetime, numbered: bool = F
             expires_at=None if seconds is None else now + timedelta(seconds=seconds),
             now=now,
         )
-    log.info("token created", extra=_told(token))
     return TokenCreated(token=token, secret=secret)
 
 
@@ -69,7 +64,6 @@ def revoke(db: Database, token_id: TokenId, *, now: datetime) -> Token:
         token = tokens.revoke(tx, token_id, now=now)
     if token is None:
         raise NotFound(f"no token {token_id}", hint="`hpsearch token list` shows all")
-    log.info("token revoked", extra=_told(token))
     return token
 
 
@@ -89,11 +83,6 @@ def authenticate(db: Database, secret: str, *, now: datetime) -> Token | None:
 def is_valid(token: Token, now: datetime) -> bool:
     """Neither revoked nor expired."""
     return token.revoked_at is None and (token.expires_at is None or now < token.expires_at)
-
-
-def _told(token: Token) -> dict[str, Any]:
-    """For the log, which hides what is called a token and is not a number."""
-    return {"token": token.id, "named": token.name, "scope": token.scope}
 
 
 def _digest(secret: str) -> str:

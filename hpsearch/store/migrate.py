@@ -29,9 +29,8 @@ def upgrade(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
     if state(connection) == "foreign":
         raise InvalidInput(
-            f"the database {connection.engine.url.render_as_string()} is another program's, which has tables of "
-            "the same names",
-            hint="give hpsearch a database of its own",
+            f"the database {connection.engine.url.render_as_string()} holds another program's tables, some under hpsearch's names",
+            hint="give hpsearch a database of its own, an empty one",
         )
     try:
         command.upgrade(config(connection), "head")

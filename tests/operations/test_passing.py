@@ -29,6 +29,8 @@ def begin(*arguments: object) -> "subprocess.Popen[str]":
 
 
 def test_a_command_says_that_it_has_started_a_server(settings: Settings, hpsearch: Hpsearch) -> None:
+    with background(settings):
+        pass
     answer = hpsearch("study", "list", "--home", settings.home.path, "--json")
     assert answer.code == 0
     assert answer.out.strip() == "[]"

@@ -105,10 +105,15 @@ def test_s24_a_damaged_checkpoint_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("change", [{"run_id": "../../x"}, {"epoch": "x"}, {"study": 1}, {"more": 1}])
+ASSIGNMENT = {"task": {"kind": "named", "dataset": "digits", "model": "mlp"}, "program": {"kind": "train"}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"run_id": "../../x"}, {"epoch": "x"}, {"study": 1}, {"assignment": {**ASSIGNMENT, "more": 1}}],
+)
 def test_s24_a_lease_that_is_none_is_refused(change: dict[str, object]) -> None:
-    lease = {"run_id": 1, "study": "a", "trial_id": 1, "number": 0, "epoch": 1, "lease_seconds": 30,
-             "assignment": {"task": {"kind": "named", "dataset": "digits", "model": "mlp"}, "program": {"kind": "train"}}}  # fmt: skip
+    lease = {"run_id": 1, "study": "a", "trial_id": 1, "number": 0, "epoch": 1, "lease_seconds": 30, "assignment": ASSIGNMENT}  # fmt: skip
 
     def answer(n: int, request: BaseHTTPRequestHandler) -> Answer:
         return 200, JSON, json.dumps({"leases": [{**lease, **change}]}).encode()

@@ -53,9 +53,7 @@ def test_another_programs_file(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE studies (id INTEGER)")
-    refused(
-        f"sqlite:///{path}", InvalidInput, str(path), "another program's tables", "studies already exists"
-    )
+    refused(f"sqlite:///{path}", InvalidInput, str(path), "another program's tables", "an empty one")
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,7 +166,9 @@ def test_a_worker_whose_reporter_fails_ends_and_leaves_no_child(tmp_path: Path) 
     with pytest.raises(HpsearchError, match="thread reporter ended with RuntimeError") as caught:
         Daemon(settings_for(tmp_path), server, random.Random(0)).run()
     assert caught.value.exit_code == 1
-    assert not [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
+    assert not [
+        child for child in psutil.Process().children() if "hpsearch.worker.forkserver" in child.cmdline()
+    ]
 
 
 def test_a_machine_without_torch_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
