@@ -101,12 +101,12 @@ class Home:
     def existing(self) -> "Home":
         """Raises NotFound where no server has ever run on it, so that a slip of the keyboard makes no home."""
         if not self.path.is_dir():
-            near = _nearest_folder(self.path)
+            near = _nearest_home(self.path)
             raise NotFound(
                 f"there is no home {self.path}", hint=f"did you mean {near}?" if near else SERVE_FIRST
             )
         self._require(os.R_OK | os.X_OK, "read")
-        if not any(mark.exists() for mark in self._marks):
+        if not self._is_used:
             raise NotFound(f"no server has run on the folder {self.path}", hint=SERVE_FIRST)
         return self
 
@@ -135,6 +135,11 @@ class Home:
                 f"the home {self.path} can't be {done} by this user",
                 hint="give this user its folder (chown, chmod u+rwx), or choose another with HPSEARCH_HOME or --home",
             )
+
+    @property
+    def _is_used(self) -> bool:
+        """Whether a server has run on it."""
+        return any(mark.exists() for mark in self._marks)
 
     @property
     def _marks(self) -> tuple[Path, ...]:
@@ -231,12 +236,14 @@ class Home:
             ) from error
 
 
-def _nearest_folder(path: Path) -> Path | None:
-    """The folder that `path` most likely misspells, in the part of it that exists."""
+def _nearest_home(path: Path) -> Path | None:
+    """The home that `path` most likely misspells, in the part of it that exists."""
     above = next(folder for folder in path.parents if folder.is_dir())
     missing = path.relative_to(above).parts[0]
+    rest = path.relative_to(above / missing)
     try:
-        found = nearest(missing, (entry.name for entry in above.iterdir() if entry.is_dir()))
+        homes = [entry.name for entry in above.iterdir() if Home(entry / rest)._is_used]
     except OSError:
         return None
-    return above / found / path.relative_to(above / missing) if found else None
+    found = nearest(missing, homes)
+    return above / found / rest if found else None

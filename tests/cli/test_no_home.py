@@ -31,8 +31,10 @@ def test_a_home_that_is_not_there(command: list[str], hpsearch: Hpsearch, tmp_pa
 
 
 @pytest.mark.parametrize("command", [["db", "upgrade"], ["token", "list"]])
-def test_the_nearest_folder_is_named(command: list[str], hpsearch: Hpsearch, tmp_path: Path) -> None:
+def test_the_nearest_home_is_named(command: list[str], hpsearch: Hpsearch, tmp_path: Path) -> None:
     (tmp_path / "experiments" / "home").mkdir(parents=True)
+    (tmp_path / "experiments" / "home" / "hpsearch.db").touch()
+    (tmp_path / "experimen" / "home").mkdir(parents=True)  # nearer, and none
     answer = hpsearch(*command, "--home", tmp_path / "experiment" / "home")
     assert answer.code == 3
     assert f"did you mean {tmp_path / 'experiments' / 'home'}?" in answer.err
