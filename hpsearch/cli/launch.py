@@ -41,7 +41,7 @@ def run_worker(
     chosen = settings.resolve(
         {"server": server, "token": token, "home": home, "data": options.data, "slots": options.slots}
     )
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
     # The client's library tells of every request.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     place = locate(chosen)

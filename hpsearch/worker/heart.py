@@ -1,6 +1,5 @@
 """The worker's heartbeat: renews its leases, and brings what the server wants ended."""
 
-import logging
 import random
 import threading
 import time
@@ -10,11 +9,10 @@ from hpsearch.errors import HpsearchError, ServerUnreachable
 from hpsearch.records import RunId, WorkerId
 from hpsearch.wire import HeartbeatRequest, HeartbeatResponse
 from hpsearch.worker.guard import guarded
+from hpsearch.worker.outage import Outage
 from hpsearch.worker.server import REFUSALS, Server
 
 _BEATS_PER_LEASE = 3  # two may be lost (guarantees.md, rule 6)
-
-log = logging.getLogger(__name__)
 
 
 class Heart:
@@ -42,6 +40,7 @@ class Heart:
         self._rng = rng
         self._lease_seconds = lease_seconds
         self._orphan_seconds = orphan_seconds
+        self._outage = Outage("no heartbeat, training goes on", "leases are renewed")
         self._hurry = threading.Event()
         self._closed = False
         self._thread = guarded("heartbeat", self._work, on_fatal)
@@ -79,7 +78,8 @@ class Heart:
         except REFUSALS:
             raise
         except HpsearchError as error:
-            log.warning("heartbeat: %s; training goes on", error)
+            self._outage.note(error)
             return False
+        self._outage.over()
         self._on_answer(answer)
         return True

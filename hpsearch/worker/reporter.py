@@ -13,6 +13,7 @@ from hpsearch.wire import LOG_BYTES, MAX_POINTS, ReportRequest, ReportResponse, 
 from hpsearch.worker.backlog import Backlog, point_count
 from hpsearch.worker.backoff import Backoff
 from hpsearch.worker.guard import guarded
+from hpsearch.worker.outage import Outage
 from hpsearch.worker.server import Server
 
 _MAX_REPORTS = 256
@@ -24,6 +25,8 @@ _SHORT_LOG = 1_024  # characters: what is shorter is not cut again but left out
 _SLACK_SECONDS = 0.01  # what is due that soon goes along
 
 log = logging.getLogger(__name__)
+
+_TOLD_CHARACTERS = 300  # of a failure, in the daemon's log
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Reporter:
         self._worker_id = worker_id
         self._backlog = backlog
         self._backoff = Backoff(rng)
+        self._outage = Outage("reports wait", "reports go on")
         self._on_lost = on_lost
         self._interval = interval_seconds
         self._runs: dict[RunId, _Run] = {}
@@ -113,6 +117,8 @@ class Reporter:
             run = self._runs.get(run_id)
             if run is None or run.outcome is not None:
                 return
+            if outcome.state == "failed":
+                log.warning("run %s failed (%s): %s", run_id, outcome.reason, _shortly(outcome.message))
             run.outcome = outcome
             run.log = (run.log + text)[-LOG_BYTES:]
             due = time.monotonic() + (0.0 if urgent else _GATHER_SECONDS)
@@ -197,7 +203,7 @@ class Reporter:
             try:
                 response = self._server.report(batch)
             except (ServerUnreachable, Unavailable) as error:
-                log.warning("reports wait for the server: %s", error)
+                self._outage.note(error)
                 pause = self._backoff.next_seconds(error)
             except TooLarge as error:
                 return self._deliver_smaller(batch, error)
@@ -208,6 +214,7 @@ class Reporter:
                 pause = self._backoff.next_seconds(error)
             else:
                 self._backoff.reset()
+                self._outage.over()
                 return response
             self._closed.wait(pause)
         return None
@@ -270,3 +277,7 @@ class Reporter:
                 self._on_lost(result.run_id)
         for run_id in ended.union(result.run_id for result in lost):
             self.drop(run_id)
+
+
+def _shortly(message: str) -> str:
+    return (message.strip().splitlines() or ["no reason given"])[0][:_TOLD_CHARACTERS]

@@ -19,6 +19,7 @@ from hpsearch.worker.guard import guarded
 from hpsearch.worker.keeping import Keeper
 from hpsearch.worker.launcher import Launcher
 from hpsearch.worker.offspring import Child
+from hpsearch.worker.outage import Outage
 from hpsearch.worker.pipe import Errand, Pack
 from hpsearch.worker.reporter import Reporter
 from hpsearch.worker.runner import PackRun
@@ -67,6 +68,9 @@ class SlotLoop:
         self._rng = rng
         self._on_leases = on_leases
         self._backoff = Backoff(rng)
+        self._outage = Outage(
+            f"slot {place.slot.index} waits for trials", f"slot {place.slot.index} asks for trials"
+        )
         self._draining = threading.Event()
         self._stopping = False
         self._lock = threading.Lock()
@@ -174,11 +178,12 @@ class SlotLoop:
             except REFUSALS:
                 raise
             except HpsearchError as error:
-                log.warning("slot %d waits for the server: %s", body.slot, error)
+                self._outage.note(error)
                 self._draining.wait(self._backoff.next_seconds(error))
                 continue
             leases = answer.leases
             self._backoff.reset()
+            self._outage.over()
             if answer.detail != self._told:
                 self._told = answer.detail
                 log.warning("%s", answer.detail or f"slot {body.slot} is given trials again")

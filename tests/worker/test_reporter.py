@@ -82,6 +82,18 @@ def test_curves_go_with_the_outcome_where_it_comes_soon(make: Make) -> None:
     assert server.logs[RUN] == "its log"
 
 
+def test_a_failure_is_in_the_daemons_log_with_its_reason_and_first_line(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = FakeServer()
+    reporter = make(server, interval=60)
+    message = "ValueError: no such column\n  File task.py, line 7"
+    reporter.finish(RUN, Outcome(state="failed", reason=FailureReason.ERROR, message=message))
+    reporter.finish(OTHER, DONE)
+    server.wait_for_outcomes([RUN, OTHER], seconds=2)
+    assert caplog.messages == [f"run {RUN} failed (error): ValueError: no such column"]
+
+
 def test_outcomes_that_come_together_share_a_request(make: Make) -> None:
     server = FakeServer()
     reporter = make(server)
