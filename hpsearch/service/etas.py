@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hpsearch.eta import Busy, Done, Eta, Outlook, Work, estimate
+from hpsearch.eta import NO_WORKER, Busy, Done, Eta, Outlook, Work, estimate
 from hpsearch.records import Study, StudyId, StudyState, Trial, TrialId, TrialState, WorkerId, WorkerState
 from hpsearch.samplers.methods import PLAIN
 from hpsearch.service import breaker, budgets, lookup
@@ -17,6 +17,7 @@ from hpsearch.store.engine import Database, Transaction
 from hpsearch.store.run_row import RunRow
 from hpsearch.store.study_row import StudyRow
 from hpsearch.store.workers import WorkerRow
+from hpsearch.tasks import COMMANDS, TASK_FILES
 
 LOOKED_AT = 40  # of the last results: what work costs
 READ = 200  # of the trials that wait; the others are like these
@@ -49,13 +50,13 @@ class _Slots:
 
     def __init__(self, tx: Transaction, now: datetime, lease_seconds: float) -> None:
         seen_since = now - timedelta(seconds=GONE_AFTER_LEASES * lease_seconds)
-        live = [
+        self._live = [
             row
             for row in workers.current(tx)
             if row.worker.state is WorkerState.ACTIVE and row.worker.last_seen_at >= seen_since
         ]
-        suspects = breaker.suspects(tx, [row.id for row in live])
-        self._takers = [row for row in live if row.id not in suspects or not _suspended(tx, row, now)]
+        suspects = breaker.suspects(tx, [row.id for row in self._live])
+        self._takers = [row for row in self._live if row.id not in suspects or not _suspended(tx, row, now)]
         self._busy = past_runs.busy_slots(tx)
 
     def able(self, study: StudyRow) -> set[Slot]:
@@ -69,8 +70,28 @@ class _Slots:
             if not study.gpus or slot.device != "cpu"
         }
 
+    def lacking(self, study: StudyRow) -> str:
+        """What the workers lack where none is able."""
+        labels = set(study.labels)
+        fit = [row for row in self._live if labels.issubset(row.labels)]
+        if not self._live:
+            return NO_WORKER
+        if not fit:
+            return f"{NO_WORKER} {_with(labels)}"
+        if study.gpus and all(slot.device == "cpu" for row in fit for slot in row.worker.slots):
+            return f"{NO_WORKER} with a GPU"
+        return "the workers that could take it are suspended, `hpsearch worker list` shows them"
+
     def training(self, slot: Slot) -> bool:
         return slot in self._busy
+
+
+def _with(labels: set[str]) -> str:
+    """What a worker must have been started with."""
+    if COMMANDS in labels:
+        return "started with --tasks FOLDER --allow-commands"
+    own = sorted(labels - {TASK_FILES})
+    return f"labelled {', '.join(own)}" if own else "started with --tasks FOLDER"
 
 
 def _suspended(tx: Transaction, row: WorkerRow, now: datetime) -> bool:
@@ -88,7 +109,7 @@ def _eta(tx: Transaction, study: StudyRow, slots: _Slots, *, now: datetime) -> E
     idle = sum(not slots.training(slot) for slot in free)
     waiting, unread = _waiting(tx, study)
     stays = idle + sum(slot.stays for slot in busy)
-    return estimate(
+    found = estimate(
         Outlook(
             done=_done(tx, study),
             busy=busy,
@@ -102,6 +123,7 @@ def _eta(tx: Transaction, study: StudyRow, slots: _Slots, *, now: datetime) -> E
             or (study.spec.method in PLAIN and study.study.examines is None),
         )
     )
+    return Eta(reason=slots.lacking(study)) if found.reason == NO_WORKER and not able else found
 
 
 # --- what was done -------------------------------------------------------------------------------

@@ -93,6 +93,28 @@ def test_without_a_worker_or_while_paused_there_is_a_reason_and_no_figure(fleet:
     assert eta(fleet, "grid").reason == NO_WORKER
 
 
+@pytest.mark.parametrize(
+    ("resources", "lacking"),
+    [
+        ({"labels": ["big", "near"]}, f"{NO_WORKER} labelled big, near"),
+        ({"gpus": 1}, f"{NO_WORKER} with a GPU"),
+    ],
+)
+def test_what_the_workers_that_are_there_lack_is_the_reason(
+    fleet: Any, make: Any, resources: Any, lacking: str
+) -> None:
+    fleet.study(make.grid(resources=resources))
+    assert eta(fleet, "grid").reason == NO_WORKER
+    fleet.worker()
+    assert eta(fleet, "grid").reason == lacking
+
+
+def test_what_a_studys_own_code_needs_is_the_reason(fleet: Any, make: Any) -> None:
+    fleet.study(make.grid(task={"kind": "file", "file": "task.py", "sha256": "0" * 64, "class_name": "Task"}))
+    fleet.worker()
+    assert eta(fleet, "grid").reason == f"{NO_WORKER} started with --tasks FOLDER"
+
+
 def test_a_worker_that_is_gone_takes_nothing(fleet: Any, make: Any) -> None:
     fleet.study(make.grid())
     trains(fleet, fleet.worker(), make.done(), 8)
