@@ -197,7 +197,9 @@ def trial(record: Trial, runs: Sequence[Run]) -> None:
         facts.add_row(Text(name), number(value) if isinstance(value, float) else Text(str(value)))
     console.print(facts)
     for run in runs:
-        console.print(Text(f"run {run.id}: {run.state} on worker {run.worker_id} {run.message}".rstrip()))
+        console.print(
+            Text(f"run {run.id}: {run.state} on worker {run.worker or run.worker_id} {run.message}".rstrip())
+        )
 
 
 def best(records: Sequence[Best], metric: str) -> None:

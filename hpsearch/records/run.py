@@ -8,11 +8,15 @@ from hpsearch.records.states import FailureReason, RunState
 
 
 class Run(Record):
-    """One attempt at a trial by one worker under one lease. Its id is the fencing token."""
+    """One attempt at a trial by one worker under one lease. Its id is the fencing token.
+
+    `worker`: the worker's name, which outlives its id, where a trial's runs were asked for.
+    """
 
     id: RunId
     trial_id: TrialId
     worker_id: WorkerId
+    worker: str = ""
     epoch: int
     state: RunState
     reason: FailureReason | None

@@ -60,7 +60,12 @@ _IDS_OF_TRIALS = (
     .where(runs.c.trial_id.in_(bindparam("trials", expanding=True)))
     .order_by(runs.c.epoch)
 )
-_OF_TRIAL = select(runs).where(runs.c.trial_id == bindparam("trial")).order_by(runs.c.epoch)
+_OF_TRIAL = (
+    select(runs, workers.c.name.label("worker_name"))
+    .join(workers, workers.c.id == runs.c.worker_id)
+    .where(runs.c.trial_id == bindparam("trial"))
+    .order_by(runs.c.epoch)
+)
 _LOCK_ACTIVE = select(runs).where(_ACTIVE).order_by(runs.c.id).with_for_update()
 _LOCK_OF_WORKER = _LOCK_ACTIVE.where(runs.c.worker_id == bindparam("worker"))
 _LOCK_EXPIRED = _LOCK_ACTIVE.where(
@@ -163,7 +168,7 @@ def of_requests(
 
 def of_trial(tx: Transaction, trial_id: TrialId) -> list[Run]:
     rows = tx.execute(_OF_TRIAL, {"trial": trial_id})
-    return [row_of(row).run for row in rows]
+    return [row_of(row).run.model_copy(update={"worker": row.worker_name}) for row in rows]
 
 
 def ids_of_trials(tx: Transaction, trial_ids: Collection[TrialId]) -> dict[TrialId, list[RunId]]:

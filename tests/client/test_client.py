@@ -82,7 +82,7 @@ def test_a_study_is_created_trained_and_read(client: Client) -> None:
     assert trials[1].params == best.params
     assert trials[1].log() == "the log"
     assert str(trials[1].record.metrics["val_loss"]) == "nan"
-    assert [run.state for run in trials[1].runs()] == ["completed"]
+    assert [(run.state, run.worker) for run in trials[1].runs()] == [("completed", worker.name)]
     assert [stage.kind for stage in study.stages()] == ["search"]
     assert study.curves().total == 2
     kinds = [event.kind for event in study.events()]
