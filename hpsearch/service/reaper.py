@@ -122,3 +122,5 @@ def lose_runs(
         ended = runs.end(tx, row, RunState.LOST, reason=reason, message=why, now=now)
         budgets.book(tx, study, ended, now=now)
         outcomes.lose(tx, study, trial, charged=row.id in blamed, stopped=row.stop, why=why, now=now)
+        ids = {"study": row.study_id, "trial": trial.id, "run": row.id, "worker": row.run.worker_id}
+        log.info("run lost", extra={**ids, "why": why, "charged": row.id in blamed})

@@ -62,6 +62,21 @@ def test_the_end_of_a_run_names_study_trial_run_and_worker(http: TestClient, str
     assert ended["request"]
 
 
+def test_a_run_whose_worker_begins_again_is_told_with_its_ids(http: TestClient, stream: io.StringIO) -> None:
+    post_spec(http, grid_spec())
+    worker = register(http)
+    (leased,) = lease(http, worker).leases
+    register(http)
+    (lost,) = [line for line in lines(stream) if line["event"] == "run lost"]
+    assert (lost["run"], lost["trial"], lost["study"], lost["worker"]) == (
+        leased.run_id,
+        leased.trial_id,
+        1,
+        worker,
+    )
+    assert (lost["why"], lost["charged"]) == ("its worker died with it", True)
+
+
 def test_reading_and_workers_chatter_are_for_debugging(http: TestClient, stream: io.StringIO) -> None:
     http.get(f"{API}/studies")
     http.get(f"{API}/studies/none")
