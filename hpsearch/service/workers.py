@@ -47,7 +47,7 @@ def _take_over(
     for row in lost:
         if last_words.get(row.id):
             metrics.set_log(tx, row.id, last_words[row.id])
-    lose_runs(tx, lost, blamed=blamed, why="its worker died with it", now=now)
+    lose_runs(tx, lost, blamed=blamed, why="its worker began again", now=now)
     for study_id in sorted({row.study_id for row in lost}):
         advance(tx, study_id, now=now)
 

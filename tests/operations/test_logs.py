@@ -74,7 +74,7 @@ def test_a_run_whose_worker_begins_again_is_told_with_its_ids(http: TestClient, 
         1,
         worker,
     )
-    assert (lost["why"], lost["charged"]) == ("its worker died with it", True)
+    assert (lost["why"], lost["charged"]) == ("its worker began again", True)
 
 
 def test_reading_and_workers_chatter_are_for_debugging(http: TestClient, stream: io.StringIO) -> None:
