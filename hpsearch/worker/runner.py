@@ -185,6 +185,8 @@ class PackRun:
             self._current = None
             errand = self._open.pop(finished.run_id, None)
             last = not self._open
+        if last:
+            self._child.busy = False  # it only ends yet
         if errand is None:
             return  # its lease was lost
         self._suspects.clear(errand.lease.trial_id)

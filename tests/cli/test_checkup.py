@@ -86,12 +86,12 @@ def test_a_home_that_is_not_there_is_not_well(
     found = finding(hpsearch("doctor", "--home", tmp_path / "experiment", "--json"), "home")
     assert found["state"] == "warning"
     assert "there is no home" in found["text"]
-    assert found["remedy"] == f"did you mean {tmp_path / 'experiments'}?"
-    assert (
-        finding(hpsearch("doctor", "--home", tmp_path / "experiments", "--json"), "home")["state"]
-        == "warning"
-    )
+    assert "hpsearch serve" in found["remedy"]
+    there = finding(hpsearch("doctor", "--home", tmp_path / "experiments", "--json"), "home")
+    assert there["state"] == "warning"
     (tmp_path / "experiments" / "hpsearch.db").touch()
+    found = finding(hpsearch("doctor", "--home", tmp_path / "experiment", "--json"), "home")
+    assert found["remedy"] == f"did you mean {tmp_path / 'experiments'}?"
     assert finding(hpsearch("doctor", "--home", tmp_path / "experiments", "--json"), "home")["state"] == "ok"
 
 

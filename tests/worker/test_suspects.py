@@ -1,5 +1,6 @@
 """Trials that take the fork server down with them, and those that were beside them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,20 @@ SLOW = file_task(TASKS, "Slow")
 BAD, GOOD = {"learning_rate": 2.0}, {"learning_rate": 0.1}
 
 
+@pytest.fixture
+def own(launcher: ForkServer) -> Iterator[ForkServer]:
+    """A fork server without children of other tests, which may still be ending."""
+    made = launcher.apart()
+    made.start()
+    yield made
+    made.close()
+
+
 def test_a_trial_that_takes_the_fork_server_down_alone_is_charged(
-    server: FakeServer, make_crew: MakeCrew
+    server: FakeServer, make_crew: MakeCrew, own: ForkServer
 ) -> None:
     bad, beside = server.plan(BAD, GOOD, task=KILLER)
-    make_crew()
+    make_crew(by=own)
     charged, released = server.wait_for_outcomes([bad, beside], 30)
     assert (charged.reason, released.state) == (FailureReason.CRASHED, "released")
     assert "fork server" in charged.message
