@@ -1,6 +1,5 @@
 """What a server is told: `HPSEARCH_*` variables, or arguments that win over them."""
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -9,6 +8,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hpsearch.errors import InvalidInput
 from hpsearch.home import Home
+from hpsearch.server_url import is_loopback_host
 
 MIB = 2**20
 # The reaper takes half a lease without a tick for an outage, and renews: its own pauses must stay well below that.
@@ -72,14 +72,4 @@ class Settings(BaseSettings):
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the server."""
-        return is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address or name is this machine's own."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+        return is_loopback_host(self.host)

@@ -27,11 +27,15 @@ def server_url(text: str) -> str:
 
 def is_loopback(url: str) -> bool:
     """Whether a checked URL is this machine's own."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
+    return is_loopback_host(urlsplit(url).hostname or "")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether an address or name is this machine's own."""
+    if host.lower() == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
 

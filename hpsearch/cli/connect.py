@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from hpsearch.cli import settings
 from hpsearch.errors import HpsearchError, InvalidInput, ServerUnreachable, Unauthorized
 from hpsearch.home import Home, ServerAddress
-from hpsearch.server_url import is_loopback, same_server, server_url
+from hpsearch.server_url import same_server, server_url
 
 if TYPE_CHECKING:
     from hpsearch.cli.processes import Companion
@@ -117,8 +117,7 @@ def named_client(url: str, token: str | None, home: Home) -> "Client":
     from hpsearch.client import Client
     from hpsearch.client.problems import PlainHttp
 
-    own = any(same_server(address.url, url) for address in home.read_addresses())
-    secret = token or (home.read_token() if own else None)
+    secret = token or own_token(url, home)
     try:
         with Client(url, secret, patience_seconds=0) as client:
             client.version()
@@ -137,15 +136,10 @@ def named_client(url: str, token: str | None, home: Home) -> "Client":
     return Client(url, secret)
 
 
-def coming_token(url: str, home: Home) -> str | None:
-    """The home's token where `url` is its server, or the address of this machine at which it may be about to start."""
-    from hpsearch.cli.processes import alive
-
-    addresses = home.read_addresses()
-    if any(same_server(address.url, url) for address in addresses):
-        return home.read_token()
-    starts_yet = not any(alive(address.pid) for address in addresses)
-    return home.read_token() if starts_yet and is_loopback(server_url(url)) else None
+def own_token(url: str, home: Home) -> str | None:
+    """The home's token where `url` is a server of the home; any other program may listen on a port of this machine."""
+    own = any(same_server(address.url, url) for address in home.read_addresses())
+    return home.read_token() if own else None
 
 
 def _alone(url: str) -> str:

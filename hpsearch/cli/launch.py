@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from hpsearch.cli import settings
-from hpsearch.cli.connect import coming_token, locate, running
+from hpsearch.cli.connect import locate, own_token, running
 from hpsearch.cli.processes import wait_for_address
 from hpsearch.errors import InvalidInput, ServerUnreachable
 from hpsearch.home import Home
@@ -69,7 +69,7 @@ def _server(chosen: dict[str, settings.Setting], home: Home, wait_seconds: float
     """URL and token: of the named server, else of the home's, for which it waits `wait_seconds`."""
     url = chosen["server"].text
     if url is not None:
-        return url, chosen["token"].text or coming_token(url, home)
+        return url, chosen["token"].text or own_token(url, home)
     address = wait_for_address(home, wait_seconds) if wait_seconds else running(home)
     if address is None:
         raise ServerUnreachable(

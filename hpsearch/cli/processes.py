@@ -116,14 +116,14 @@ def wait_for_address(home: Home, seconds: float) -> ServerAddress | None:
     deadline = time.monotonic() + seconds
     while True:
         for address in home.read_addresses():
-            if alive(address.pid):
+            if _alive(address.pid):
                 return address
         if time.monotonic() >= deadline:
             return None
         time.sleep(POLL_SECONDS)
 
 
-def alive(pid: int) -> bool:
+def _alive(pid: int) -> bool:
     """Whether a process of this machine has that id."""
     try:
         os.kill(pid, 0)

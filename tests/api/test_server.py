@@ -10,9 +10,10 @@ import httpx2
 import pytest
 
 from api.server import background, bind
-from api.settings import Settings, is_loopback
+from api.settings import Settings
 from hpsearch.errors import HpsearchError, InvalidInput
 from hpsearch.home import Home
+from hpsearch.server_url import is_loopback_host
 from tests.api.scenes import API
 
 
@@ -114,7 +115,7 @@ def test_a_public_server_without_an_admin_token_is_refused_before_it_listens(tmp
     [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("box", False)],
 )
 def test_only_this_machines_addresses_are_loopback(host: str, own: bool) -> None:
-    assert is_loopback(host) is own
+    assert is_loopback_host(host) is own
 
 
 def test_a_created_application_has_loaded_no_torch_and_starts_fast(settings: Settings) -> None:
