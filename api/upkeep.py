@@ -19,7 +19,7 @@ from hpsearch.service import reaper
 from hpsearch.wire import Prune
 
 HOUSEKEEPING_SECONDS = 3600.0
-LOG_SECONDS = 10.0
+LOG_SECONDS = 10.0  # between looks at SQLite's write-ahead log
 
 
 @asynccontextmanager
@@ -78,9 +78,9 @@ async def _keep_log_short(held: Resources, stopped: asyncio.Event) -> None:
     while not stopped.is_set():
         try:
             if not await anyio.to_thread.run_sync(held.db.shorten_log):
-                logging.getLogger("api").info("the database's log could not be shortened: it is being read")
+                logging.getLogger("api").info("SQLite's write-ahead log stays long: it is being read")
         except Exception:
-            logging.getLogger("api").exception("the database's log could not be shortened")
+            logging.getLogger("api").exception("SQLite's write-ahead log stays long")
         await _pause(stopped, LOG_SECONDS)
 
 

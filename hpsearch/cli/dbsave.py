@@ -13,9 +13,7 @@ from hpsearch.store import backup
 from hpsearch.store.stored_files import StoredFile
 
 FILE = "hpsearch.db"
-UNFINISHED = (
-    "hpsearch.db.part"  # a folder without the database serves nobody: it gets its name when all is there
-)
+UNFINISHED = f"{FILE}.part"  # a folder without the database serves nobody: it gets its name when all is there
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,14 @@ from hpsearch.worker.outage import Outage
 from hpsearch.worker.server import Server
 
 _MAX_REPORTS = 256
-_BATCH_BYTES = (
-    4 * 2**20
-)  # the report that passes them is the last of its batch: 256 logs alone can be 100 MiB
+# The report that passes them is the last of its batch: 256 logs alone can be 100 MiB.
+_BATCH_BYTES = 4 * 2**20
 _GATHER_SECONDS = 0.05  # an outcome waits this long for others to go with it
 _SHORT_LOG = 1_024  # characters: what is shorter is not cut again but left out
 _SLACK_SECONDS = 0.01  # what is due that soon goes along
+_TOLD_CHARACTERS = 300  # of a failure, in the daemon's log
 
 log = logging.getLogger(__name__)
-
-_TOLD_CHARACTERS = 300  # of a failure, in the daemon's log
 
 
 @dataclass
