@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +15,9 @@ from api.server import background
 from api.settings import Settings
 from hpsearch.errors import Conflict
 from hpsearch.home import Home
-from tests.cli.conftest import Hpsearch, _apart, _own_log, hpsearch
+from tests.api.test_server import run_server, told_by
 from tests.conftest import Postgres
 from tests.operations.test_backup import fill
-
-__all__ = ["_apart", "_own_log", "hpsearch"]
 
 
 @pytest.fixture
@@ -48,15 +44,11 @@ def copied(postgres: Postgres, live: Settings) -> Iterator[Settings]:
     postgres.drop(url)
 
 
-def test_a_restored_copy_is_refused_where_its_original_is_served(
-    live: Settings, copied: Settings, hpsearch: Hpsearch
-) -> None:
+def test_a_restored_copy_is_refused_where_its_original_is_served(live: Settings, copied: Settings) -> None:
     with background(live) as address:
-        refused = hpsearch(
-            "serve", "--port", 0, "--home", live.home.path, "--database-url", copied.database_url
-        )
-        said = " ".join(refused.err.split())
-        assert refused.code == 4, said
+        refused = run_server(live, "--database-url", str(copied.database_url))
+        said = " ".join(told_by(refused)[1].split())
+        assert refused.returncode == 4, said
         assert f"a server of another database runs on {live.home.path} at {address.url}" in said
         assert "HPSEARCH_HOME" in said
         assert list(live.home.checkpoints.rglob("*.safetensors"))
@@ -71,17 +63,7 @@ def test_a_restored_copy_takes_the_place_of_what_is_lost(live: Settings, copied:
     with open_resources(copied):
         pass
     # What a killed server leaves does not count.
-    command = [
-        sys.executable,
-        "-m",
-        "hpsearch.cli.main",
-        "serve",
-        "--home",
-        str(live.home.path),
-        "--port",
-        "0",
-    ]
-    killed = subprocess.Popen([*command, "--database-url", str(live.database_url)], stderr=subprocess.PIPE)
+    killed = run_server(live, "--database-url", str(live.database_url))
     deadline = time.monotonic() + 60
     while live.home.read_address() is None and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -94,9 +76,9 @@ def test_a_restored_copy_takes_the_place_of_what_is_lost(live: Settings, copied:
     assert list(live.home.servers.iterdir()) == []
 
 
-def test_a_home_that_takes_no_record_is_named(tmp_path: Path, hpsearch: Hpsearch) -> None:
+def test_a_home_that_takes_no_record_is_named(tmp_path: Path) -> None:
     home = Home(tmp_path / "home").create()
     home.servers.write_text("a file")
-    refused = hpsearch("serve", "--port", 0, "--home", home.path)
-    assert refused.code == 1
-    assert f"can't write to {home.servers}: " in refused.err
+    refused = run_server(Settings(home=home))
+    assert f"can't write to {home.servers}: " in told_by(refused)[1]
+    assert refused.returncode == 1
