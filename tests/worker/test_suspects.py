@@ -7,6 +7,7 @@ import pytest
 
 from hpsearch.records import FailureReason
 from hpsearch.worker.launcher import ForkServer
+from hpsearch.worker.offspring import Child
 from tests.worker.conftest import MakeCrew
 from tests.worker.fake_server import FakeServer, file_task
 
@@ -33,6 +34,25 @@ def test_a_trial_that_takes_the_fork_server_down_alone_is_charged(
     charged, released = server.wait_for_outcomes([bad, beside], 30)
     assert (charged.reason, released.state) == (FailureReason.CRASHED, "released")
     assert "fork server" in charged.message
+
+
+def test_a_child_whose_pack_has_ended_is_no_suspect_while_it_ends(
+    server: FakeServer, make_crew: MakeCrew, own: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Child] = []
+    start = own.start_child
+
+    def noted(log: Path) -> Child:
+        made.append(start(log))
+        return made[-1]
+
+    monkeypatch.setattr(own, "start_child", noted)
+    (slow,) = server.plan(GOOD, task=SLOW)
+    make_crew(by=own)
+    server.wait_for_points(slow)
+    assert [child.busy for child in made] == [True]
+    server.wait_for_outcomes([slow], 30)
+    assert not any(child.busy for child in made)
 
 
 def test_of_two_slots_trials_the_guilty_one_is_charged_the_second_time_and_the_other_never(
