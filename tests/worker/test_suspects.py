@@ -47,7 +47,7 @@ def test_a_child_whose_pack_has_ended_is_no_suspect_while_it_ends(
         return made[-1]
 
     monkeypatch.setattr(own, "start_child", noted)
-    (slow,) = server.plan(GOOD, task=SLOW)
+    (slow,) = server.plan(GOOD, task=SLOW, epochs=200)
     make_crew(by=own)
     server.wait_for_points(slow)
     assert [child.busy for child in made] == [True]
